@@ -198,7 +198,6 @@ class CpuBus {
   virtual void set_tsc_deadline(u64 v) = 0;
   virtual u8 tpr() = 0;  // CR8: bits 7:4 of the task priority
   virtual void set_tpr(u8 v) = 0;
-  virtual void a20_or_reset_hint() {}
 };
 
 // Reasons to leave the fast path before the next instruction; bits of Cpu::events.
@@ -417,6 +416,10 @@ class Cpu final : public PhysMemListener {
   // Walks the tables for a linear address with the rules of `mmu` (SDM Vol. 3, chapter 4), sets A/D, and
   // raises #PF on failure.
   bool translate(u64 lin, AccessKind kind, u8 mmu_index, u64& pa);
+  // translate() through the TLB for an instruction fetch in the current mode.
+  bool translate_fetch(u64 lin, u64& pa);
+  // Forgets cached write permission for the physical page of `pa` (it has code now).
+  void drop_write_permission(u64 pa);
   void flush_tlb(bool keep_global);
   void flush_tlb_page(u64 lin);
   bool load_pdptes(u64 cr3_value);  // PAE: reads the four entries; #GP on reserved bits
@@ -481,7 +484,15 @@ class Cpu final : public PhysMemListener {
   ORIEL_COLD bool seg_check(unsigned s, u64 off, u32 n, AccessKind kind);  // type and limit; raises #GP or #SS
   ORIEL_COLD bool rmw_slow(u64 lin, void* old, u32 n, unsigned s);
   ORIEL_COLD void rmw_commit_slow(const void* v, u32 n);
-  bool fill_tlb(u64 lin, AccessKind kind, u8 mmu_index, unsigned s);  // false: raised
+  bool walk(u64 lin, AccessKind kind, u8 mmu_index, Translation& t);
+  bool fill(u64 lin, AccessKind kind, u8 mmu_index, u64& pa);  // walk() and enter into the TLB
+  bool linear_check(u64 lin, u32 n, unsigned s, u8& mmu_index);
+  bool probe(unsigned s, u64 off, u32 n, AccessKind kind);
+  void check_data_breakpoints(u64 lin, u32 n, bool write);
+  // Implicit accesses to tables wrap at 32 bits outside IA-32e mode.
+  u64 lin_mask_sys() const { return lma() ? ~u64{0} : 0xffffffffu; }
+  u8 tlb_used_ = 0;                 // bit per table that may hold entries
+  bool large_pages_seen_ = false;   // a large page was entered since the machine started
   TlbEntry* tlb_tables[kMmuCount];
   u32 tlb_gen = 1;  // changes whenever a cached linear-to-code mapping may be stale
   struct Rmw {

@@ -1,0 +1,232 @@
+// Building, finding and dropping pre-decoded blocks.
+#include "cpu/blocks.h"
+
+#include <cstdlib>
+
+namespace oriel {
+
+namespace {
+constexpr u64 kPageOff = 0xfff;
+template <class T> T* lazy_array(usize n) { return static_cast<T*>(std::calloc(n, sizeof(T))); }
+}  // namespace
+
+BlockCache::BlockCache(Cpu& cpu) : c_(cpu) {
+  jumps_ = lazy_array<Jump>(1u << kJumpBits);
+  hash_ = lazy_array<Block*>(1u << kHashBits);
+  pages_ = lazy_array<CodePage*>(PhysMem::kPages);
+  blocks_ = lazy_array<Block>(kMaxBlocks);
+  insns_ = lazy_array<Insn>(kMaxInsns);
+}
+
+BlockCache::~BlockCache() {
+  flush();
+  std::free(jumps_);
+  std::free(hash_);
+  std::free(pages_);
+  std::free(blocks_);
+  std::free(insns_);
+}
+
+void BlockCache::flush() {
+  std::memset(jumps_, 0, sizeof(Jump) << kJumpBits);
+  std::memset(hash_, 0, sizeof(Block*) << kHashBits);
+  for (u32 p : page_list_) {
+    std::free(pages_[p]);
+    pages_[p] = nullptr;
+    PhysMem::Page page = c_.mem.page(static_cast<u64>(p) << 12);
+    if (page.flags) *page.flags &= static_cast<u8>(~kPageCode);
+  }
+  page_list_.clear();
+  block_count_ = insn_count_ = 0;
+  c_.tlb_gen++;
+  c_.ip_end = nullptr;
+}
+
+BlockCache::CodePage& BlockCache::code_page(u64 pa) {
+  CodePage*& p = pages_[pa >> 12];
+  if (!p) {
+    p = static_cast<CodePage*>(std::calloc(1, sizeof(CodePage)));
+    page_list_.push_back(static_cast<u32>(pa >> 12));
+  }
+  return *p;
+}
+
+void BlockCache::note_code(u64 pa, unsigned bytes) {
+  CodePage& p = code_page(pa);
+  for (u64 line = (pa & kPageOff) >> 6; line <= ((pa & kPageOff) + bytes - 1) >> 6 && line < 64; line++)
+    p.lines |= u64{1} << line;
+  PhysMem::Page page = c_.mem.page(pa);
+  if (page.flags && !(*page.flags & kPageCode)) {
+    *page.flags |= kPageCode;
+    c_.drop_write_permission(pa);
+  }
+}
+
+Block* BlockCache::add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsigned bytes) {
+  if (block_count_ == kMaxBlocks || insn_count_ + count > kMaxInsns) flush();
+  Block* b = &blocks_[block_count_++];
+  b->pa = pa;
+  b->pa2 = pa2;
+  b->insns = &insns_[insn_count_];
+  std::memcpy(b->insns, insns, count * sizeof(Insn));
+  insn_count_ += count;
+  b->count = static_cast<u16>(count);
+  b->bytes = static_cast<u16>(bytes);
+  b->mode = c_.code_mode;
+  b->valid = true;
+  Block*& head = hash_[hash_index(pa, c_.code_mode)];
+  b->hash_next = head;
+  head = b;
+  unsigned here = bytes;
+  if (pa2 != kNoPage) {
+    here = static_cast<unsigned>(0x1000 - (pa & kPageOff));
+    note_code(pa2, bytes - here);
+    CodePage& second = code_page(pa2);
+    b->page2_next = second.second;
+    second.second = b;
+  }
+  note_code(pa, here);
+  CodePage& first = code_page(pa);
+  b->page_next = first.first;
+  first.first = b;
+  c_.stats.blocks_decoded++;
+  return b;
+}
+
+// Decodes from `pa`. A fetch that would fault beyond the first instruction ends the block instead.
+Block* BlockCache::build(u64 lin, u64 pa) {
+  Insn insns[kMaxBlockInsns];
+  unsigned count = 0, bytes = 0;
+  PhysMem::Page page = c_.mem.page(pa);
+  unsigned off = static_cast<unsigned>(pa & kPageOff);
+  if (page.host) {
+    while (count < kMaxBlockInsns && off < 0x1000) {
+      unsigned avail = 0x1000 - off < 15 ? 0x1000 - off : 15;
+      if (decode(page.host + off, avail, c_.code_mode, insns[count]) == DecodeStatus::kNeedBytes) break;
+      const Insn& i = insns[count++];
+      off += i.len;
+      bytes += i.len;
+      if (i.op == OP_UD || i.op == OP_LONG || ends_block(i)) break;
+    }
+    if (count) return add(pa, kNoPage, insns, count, bytes);
+  }
+  // One instruction that crosses into the next page, or one in MMIO or unmapped space.
+  u8 buf[15];
+  unsigned here = 0x1000 - static_cast<unsigned>(pa & kPageOff);
+  if (here > 15) here = 15;
+  c_.mem.read(pa, buf, here);
+  u64 pa2 = kNoPage;
+  unsigned have = here;
+  if (decode(buf, have, c_.code_mode, insns[0]) == DecodeStatus::kNeedBytes) {
+    u64 next = (lin + here) & c_.lin_mask;
+    if (!c_.canonical(next)) {
+      c_.raise(kGP, 0);
+      return nullptr;
+    }
+    if (!c_.translate(next, Cpu::kFetch, c_.mmu, pa2)) return nullptr;
+    pa2 &= ~kPageOff;
+    c_.mem.read(pa2, buf + here, 15 - here);
+    decode(buf, 15, c_.code_mode, insns[0]);
+  }
+  bool cacheable = page.host && pa < u64{1} << 32 && (pa2 == kNoPage || (c_.mem.page(pa2).host && pa2 < u64{1} << 32));
+  if (cacheable) return add(pa, insns[0].len > here ? pa2 : kNoPage, insns, 1, insns[0].len);
+  uncached_insn_ = insns[0];
+  uncached_ = Block{pa, pa2, &uncached_insn_, 1, insns[0].len, c_.code_mode, false, nullptr, nullptr, nullptr};
+  return &uncached_;
+}
+
+Block* BlockCache::find_slow(u64 lin) {
+  u64 pa;
+  if (ORIEL_UNLIKELY(!c_.canonical(lin))) {
+    c_.raise(kGP, 0);
+    return nullptr;
+  }
+  const TlbEntry& e = c_.tlb[(lin >> 12) & (kTlbSize - 1)];
+  if (e.xtag == (lin & ~kPageOff)) {
+    pa = (e.pa & ~kPageOff) | (lin & kPageOff);
+  } else if (!c_.translate_fetch(lin, pa)) {
+    return nullptr;
+  }
+  Block* b = hash_[hash_index(pa, c_.code_mode)];
+  while (b && !(b->pa == pa && b->mode == c_.code_mode)) b = b->hash_next;
+  if (b && b->pa2 != kNoPage) {
+    u64 pa2;
+    u64 next = ((lin | kPageOff) + 1) & c_.lin_mask;
+    if (!c_.canonical(next)) {
+      c_.raise(kGP, 0);
+      return nullptr;
+    }
+    if (!c_.translate(next, Cpu::kFetch, c_.mmu, pa2)) return nullptr;
+    if ((pa2 & ~kPageOff) != b->pa2) {
+      invalidate(pa, 1);
+      b = nullptr;
+    }
+  }
+  if (!b) b = build(lin, pa);
+  if (!b || !b->valid) return b;
+  Jump& j = jumps_[jump_index(lin)];
+  j.lin = lin;
+  j.key = key();
+  j.block = b;
+  return b;
+}
+
+void BlockCache::unhash(Block* b) {
+  Block** p = &hash_[hash_index(b->pa, b->mode)];
+  while (*p && *p != b) p = &(*p)->hash_next;
+  if (*p) *p = b->hash_next;
+  b->valid = false;
+}
+
+void BlockCache::invalidate(u64 pa, u32 n) {
+  if (pa >> 12 >= PhysMem::kPages) return;
+  CodePage* p = pages_[pa >> 12];
+  if (!p || n == 0) return;
+  u64 first = (pa & kPageOff), last = first + n - 1;
+  if (last > kPageOff) last = kPageOff;
+  u64 hit = 0;
+  for (u64 line = first >> 6; line <= last >> 6; line++) hit |= u64{1} << line;
+  if (!(p->lines & hit)) return;
+
+  bool dropped = false;
+  u64 lines = 0;
+  auto note = [&lines](u64 lo, u64 hi) {
+    for (u64 line = lo >> 6; line <= hi >> 6 && line < 64; line++) lines |= u64{1} << line;
+  };
+  // Blocks that start here. A block already dropped through its other page is only unlinked.
+  for (Block** q = &p->first; *q;) {
+    Block* b = *q;
+    u64 lo = b->pa & kPageOff, hi = lo + b->bytes - 1;
+    if (b->valid && (lo > last || hi < first)) {
+      note(lo, hi);
+      q = &b->page_next;
+      continue;
+    }
+    if (b->valid) unhash(b), dropped = true;
+    *q = b->page_next;
+  }
+  // Instructions that end here.
+  for (Block** q = &p->second; *q;) {
+    Block* b = *q;
+    u64 hi = ((b->pa & kPageOff) + b->bytes - 1) & kPageOff;
+    if (b->valid && hi < first) {
+      note(0, hi);
+      q = &b->page2_next;
+      continue;
+    }
+    if (b->valid) unhash(b), dropped = true;
+    *q = b->page2_next;
+  }
+  p->lines = lines;
+  if (!p->first && !p->second) {
+    PhysMem::Page page = c_.mem.page(pa);
+    if (page.flags) *page.flags &= static_cast<u8>(~kPageCode);
+  }
+  if (dropped) {
+    c_.stats.code_invalidations++;
+    c_.tlb_gen++;  // forgets every entry of the jump cache
+    c_.ip_end = nullptr;
+  }
+}
+
+}  // namespace oriel

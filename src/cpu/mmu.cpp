@@ -1,0 +1,508 @@
+// Paging, the software TLB and the memory paths behind its inline probe. SDM Vol. 3, chapter 4.
+#include <cstdlib>
+
+#include "cpu/blocks.h"
+#include "cpu/cpu.h"
+
+namespace oriel {
+
+namespace {
+
+constexpr u64 kPageOff = 0xfff;
+// Bits of page-table entries.
+constexpr u64 kPteP = 1, kPteW = 2, kPteU = 4, kPteA = 1u << 5, kPteD = 1u << 6, kPtePS = 1u << 7, kPteG = 1u << 8,
+              kPteNX = u64{1} << 63;
+constexpr u64 kPhysMask = (u64{1} << 40) - 1;  // MAXPHYADDR = 40
+constexpr u64 kPhysReserved = 0x000fff0000000000u;  // bits 51:40
+// Page-fault error code.
+constexpr u32 kPfP = 1, kPfW = 2, kPfU = 4, kPfRsvd = 8, kPfI = 16;
+
+constexpr u64 kTlbGlobal = 1;  // in TlbEntry::pa
+
+constexpr TlbEntry kEmptyEntry = {kTlbNone, kTlbNone, kTlbNone, 0, kTlbNone, nullptr,
+#if UINTPTR_MAX == 0xffffffffu
+                                  0
+#endif
+};
+
+}  // namespace
+
+Cpu::Cpu(PhysMem& m, CpuBus& b) : mem(m), bus(b) {
+  for (TlbEntry*& t : tlb_tables) {
+    t = static_cast<TlbEntry*>(std::malloc(sizeof(TlbEntry) * kTlbSize));
+    for (unsigned i = 0; i < kTlbSize; i++) t[i] = kEmptyEntry;
+  }
+  tlb = tlb_tables[0];
+  blocks = new BlockCache(*this);
+  mem.set_listener(this);
+  reset();
+}
+
+Cpu::~Cpu() {
+  mem.set_listener(nullptr);
+  delete blocks;
+  for (TlbEntry* t : tlb_tables) std::free(t);
+}
+
+// ---- TLB maintenance ---------------------------------------------------------------------------
+
+void Cpu::flush_tlb(bool keep_global) {
+  for (unsigned m = 0; m < kMmuCount; m++) {
+    if (!(tlb_used_ >> m & 1)) continue;
+    TlbEntry* t = tlb_tables[m];
+    bool left = false;
+    for (unsigned i = 0; i < kTlbSize; i++) {
+      if (t[i].pa == kTlbNone) continue;
+      if (keep_global && (t[i].pa & kTlbGlobal)) left = true;
+      else t[i] = kEmptyEntry;
+    }
+    if (!left) tlb_used_ &= static_cast<u8>(~(1u << m));
+  }
+  tlb_gen++;
+  stats.tlb_flushes++;
+}
+
+void Cpu::flush_tlb_page(u64 lin) {
+  // A large page is entered piece by piece, so that dropping one piece would leave the others.
+  if (large_pages_seen_) return flush_tlb(false);
+  for (TlbEntry* t : tlb_tables) t[(lin >> 12) & (kTlbSize - 1)] = kEmptyEntry;
+  tlb_gen++;
+}
+
+void Cpu::drop_write_permission(u64 pa) {
+  for (unsigned m = 0; m < kMmuCount; m++) {
+    if (!(tlb_used_ >> m & 1)) continue;
+    for (unsigned i = 0; i < kTlbSize; i++) {
+      TlbEntry& e = tlb_tables[m][i];
+      if ((e.pa & ~kPageOff) == (pa & ~kPageOff)) e.wtag = kTlbNone;
+    }
+  }
+}
+
+void Cpu::mapping_changed() {
+  flush_tlb(false);
+  blocks->flush();
+}
+
+void Cpu::code_written(u64 pa, u32 n) { blocks->invalidate(pa, n); }
+
+void Cpu::write_tracking_restarted() {
+  for (TlbEntry* t : tlb_tables)
+    for (unsigned i = 0; i < kTlbSize; i++) t[i].wtag = kTlbNone;
+}
+
+void Cpu::set_a20(bool on) {
+  u64 m = on ? ~u64{0} : ~(u64{1} << 20);
+  if (m == a20_mask_) return;
+  a20_mask_ = m;
+  flush_tlb(false);
+}
+
+void Cpu::update_breakpoints() {
+  // Data breakpoints work by keeping their pages out of the TLB.
+  for (unsigned i = 0; i < 4; i++) {
+    bool armed = dr[7] >> (2 * i) & 3;
+    bool data = (dr[7] >> (16 + 4 * i) & 3) != 0;
+    data_breakpoint_pages_[i] = armed && data ? dr[i] & ~kPageOff : kTlbNone;
+  }
+  flush_tlb(false);
+  update_mode();
+}
+
+// ---- page walk ---------------------------------------------------------------------------------
+
+namespace {
+
+
+}  // namespace
+
+// Walks for `lin` and checks the access. On success sets A (and D for a write) and fills `t`.
+bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
+  bool user_access = index == kMmuUser || index == kMmuAlign;
+  u32 err = (kind == kWrite ? kPfW : 0) | (user_access ? kPfU : 0);
+  bool nxe = efer & kEferNXE;
+  if (kind == kFetch && ((nxe && (cr4 & kCr4PAE)) || (cr4 & kCr4SMEP))) err |= kPfI;
+
+  t = Translation{lin & a20_mask_, true, true, false, false, true, 12};
+  if (!(cr0 & kCr0PG)) return true;
+
+  struct Level {
+    u64 addr;
+    u64 entry;
+  };
+  Level chain[4];
+  unsigned n = 0;
+  u64 leaf = 0;
+  unsigned shift = 12;
+  bool rw = true, us = true, nx = false;
+  const bool pae = cr4 & kCr4PAE;
+  const unsigned entry_size = pae ? 8 : 4;
+
+  auto fetch_entry = [&](u64 addr) -> u64 {
+    addr &= a20_mask_;
+    u64 e = pae ? mem.read<u64>(addr) : mem.read<u32>(addr);
+    chain[n++] = Level{addr, e};
+    return e;
+  };
+  auto reserved = [&](u64 e, u64 mask) { return (e & (mask | kPhysReserved | (nxe ? 0 : kPteNX))) != 0; };
+
+  if (pae) {
+    u64 table;
+    unsigned level;  // level * 9 + 12 is the shift of the entries in `table`
+    if (lma()) {
+      table = cr3 & kPhysMask & ~kPageOff;
+      level = 3;
+    } else {
+      u64 e = pdpte[lin >> 30 & 3];
+      if (!(e & kPteP)) return raise_pf(lin, err);
+      table = e & kPhysMask & ~kPageOff;
+      level = 1;
+    }
+    for (;; level--) {
+      shift = level * 9 + 12;
+      u64 e = fetch_entry(table + (lin >> shift & 0x1ff) * entry_size);
+      if (!(e & kPteP)) return raise_pf(lin, err);
+      u64 rsvd = level == 3 ? kPtePS : 0;
+      if (!lma()) rsvd |= 0x7ff0000000000000u & ~kPhysReserved;  // bits 62:52 outside IA-32e paging
+      bool large = (level == 1 || level == 2) && (e & kPtePS);
+      if (large) rsvd |= ((u64{1} << shift) - 1) & ~u64{0x1fff};
+      if (reserved(e, rsvd)) return raise_pf(lin, err | kPfP | kPfRsvd);
+      rw &= (e & kPteW) != 0;
+      us &= (e & kPteU) != 0;
+      nx |= (e & kPteNX) != 0;
+      if (level == 0 || large) {
+        leaf = e;
+        break;
+      }
+      table = e & kPhysMask & ~kPageOff;
+    }
+    t.pa = (leaf & kPhysMask & ~((u64{1} << shift) - 1)) | (lin & ((u64{1} << shift) - 1));
+  } else {
+    u64 e = fetch_entry((cr3 & 0xfffff000u) + (lin >> 22 & 0x3ff) * 4);
+    if (!(e & kPteP)) return raise_pf(lin, err);
+    rw &= (e & kPteW) != 0;
+    us &= (e & kPteU) != 0;
+    if ((e & kPtePS) && (cr4 & kCr4PSE)) {
+      // PSE-36 with 40 physical bits: bits 20:13 are address bits 39:32, bit 21 is reserved.
+      if (e & (1u << 21)) return raise_pf(lin, err | kPfP | kPfRsvd);
+      shift = 22;
+      leaf = e;
+      t.pa = (e & 0xffc00000u) | (e >> 13 & 0xff) << 32 | (lin & 0x3fffff);
+    } else {
+      leaf = fetch_entry((e & 0xfffff000u) + (lin >> 12 & 0x3ff) * 4);
+      if (!(leaf & kPteP)) return raise_pf(lin, err);
+      rw &= (leaf & kPteW) != 0;
+      us &= (leaf & kPteU) != 0;
+      t.pa = (leaf & 0xfffff000u) | (lin & kPageOff);
+    }
+  }
+
+  // Access rights (SDM Vol. 3, 4.6.1).
+  bool ok;
+  if (user_access) {
+    ok = us && (kind != kWrite || rw) && !(kind == kFetch && nx);
+  } else {
+    bool smap = (cr4 & kCr4SMAP) && index != kMmuSupAc;
+    if (kind == kFetch) ok = !nx && !(us && (cr4 & kCr4SMEP));
+    else if (us && smap) ok = false;
+    else ok = kind == kRead || rw || !(cr0 & kCr0WP);
+  }
+  if (!ok) return raise_pf(lin, err | kPfP);
+
+  for (unsigned i = 0; i < n; i++) {
+    u64 want = kPteA | (i == n - 1 && kind == kWrite ? kPteD : 0);
+    if ((chain[i].entry & want) == want) continue;
+    chain[i].entry |= want;
+    if (pae) mem.write<u64>(chain[i].addr, chain[i].entry);
+    else mem.write<u32>(chain[i].addr, static_cast<u32>(chain[i].entry));
+  }
+  t.pa &= a20_mask_;
+  t.writable = rw;
+  t.user = us;
+  t.nx = nx;
+  t.global = (leaf & kPteG) && (cr4 & kCr4PGE);
+  t.dirty = (chain[n - 1].entry & kPteD) != 0;
+  t.page_shift = static_cast<u8>(shift);
+  return true;
+}
+
+bool Cpu::translate(u64 lin, AccessKind kind, u8 index, u64& pa) {
+  Translation t;
+  if (!walk(lin, kind, index, t)) return false;
+  pa = t.pa;
+  return true;
+}
+
+bool Cpu::load_pdptes(u64 value) {
+  u64 e[4];
+  for (unsigned i = 0; i < 4; i++) {
+    e[i] = mem.read<u64>((value & 0xffffffe0u) + i * 8);
+    // Reserved: bits 2:1, 8:5 and everything above MAXPHYADDR.
+    if ((e[i] & kPteP) && (e[i] & (0x1e6u | ~kPhysMask))) return raise(kGP, 0);
+  }
+  for (unsigned i = 0; i < 4; i++) pdpte[i] = e[i];
+  return true;
+}
+
+// Translates and enters the page into the TLB with every right that holds without another walk.
+// `pa` gets the physical address.
+bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
+  Translation t;
+  stats.tlb_misses++;
+  if (!walk(lin, kind, index, t)) return false;
+  pa = t.pa;
+  if (index == kMmuAlign) return true;
+  PhysMem::Page page = mem.page(t.pa);
+  if (!page.host) return true;
+  if (t.page_shift > 12) large_pages_seen_ = true;
+
+  u64 lin_page = lin & ~kPageOff;
+  bool watched = false;
+  for (u64 w : data_breakpoint_pages_) watched |= w == lin_page;
+
+  TlbEntry& e = tlb_tables[index][(lin >> 12) & (kTlbSize - 1)];
+  tlb_used_ |= static_cast<u8>(1u << index);
+  bool user = index == kMmuUser;
+  bool smap_hides = !user && t.user && (cr4 & kCr4SMAP) && index != kMmuSupAc;
+  bool readable = user ? t.user : !smap_hides;
+  bool may_write = readable && (t.writable || (!user && !(cr0 & kCr0WP)));
+  bool fetchable = !t.nx && (user ? t.user : !(t.user && (cr4 & kCr4SMEP)));
+  bool write_now = may_write && t.dirty && page.writable && !watched;
+  if (write_now) {
+    if (kind == kWrite && page.flags) *page.flags |= kPageDirty | kPageTouched;
+    // Writes through the entry go unseen: it may exist only for pages already marked and without code.
+    if (page.flags && (*page.flags & (kPageDirty | kPageTouched | kPageCode)) != (kPageDirty | kPageTouched)) write_now = false;
+  }
+  e.rtag = readable && !watched ? lin_page : kTlbNone;
+  e.wtag = write_now ? lin_page : kTlbNone;
+  e.xtag = fetchable ? lin_page : kTlbNone;
+  e.addend = static_cast<u64>(reinterpret_cast<uintptr_t>(page.host)) - lin_page;
+  e.pa = (t.pa & ~kPageOff) | (t.global ? kTlbGlobal : 0);
+  e.page_flags = page.flags;
+  return true;
+}
+
+bool Cpu::translate_fetch(u64 lin, u64& pa) { return fill(lin, kFetch, mmu, pa); }
+
+// ---- slow access paths -------------------------------------------------------------------------
+
+namespace {
+
+// One piece of an access, within a page, by physical address.
+void phys_read(Cpu& c, u64 pa, u8* out, u32 n) {
+  PhysMem::Page p = c.mem.page(pa);
+  u64 off = pa & kPageOff;
+  if (p.host) {
+    std::memcpy(out, p.host + off, n);
+  } else if (p.mmio) {
+    c.stats.mmio_reads++;
+    u32 step = n == 8 || n == 4 || n == 2 || n == 1 ? n : n == 16 ? 8 : 1;
+    for (u32 i = 0; i < n; i += step) {
+      u64 v = p.mmio->mmio_read(p.mmio_offset + off + i, step);
+      std::memcpy(out + i, &v, step);
+    }
+  } else {
+    std::memset(out, 0xff, n);
+  }
+}
+
+void phys_write(Cpu& c, u64 pa, const u8* in, u32 n) {
+  PhysMem::Page p = c.mem.page(pa);
+  u64 off = pa & kPageOff;
+  if (p.host) {
+    if (!p.writable) return;
+    std::memcpy(p.host + off, in, n);
+    c.mem.note_write(p, pa, n);
+  } else if (p.mmio) {
+    c.stats.mmio_writes++;
+    u32 step = n == 8 || n == 4 || n == 2 || n == 1 ? n : n == 16 ? 8 : 1;
+    for (u32 i = 0; i < n; i += step) {
+      u64 v = 0;
+      std::memcpy(&v, in + i, step);
+      p.mmio->mmio_write(p.mmio_offset + off + i, v, step);
+    }
+  }
+}
+
+}  // namespace
+
+// Checks that come before translation: canonical form and alignment.
+bool Cpu::linear_check(u64 lin, u32 n, unsigned s, u8& index) {
+  if (lin_mask == ~u64{0} && ORIEL_UNLIKELY(!canonical(lin) || !canonical(lin + n - 1))) return raise(s == kSS ? kSSv : kGP, 0);
+  if (index == kMmuAlign) {
+    if (n <= 8 && (lin & (n - 1))) return raise(kACv, 0);
+    index = kMmuUser;
+  }
+  return true;
+}
+
+void Cpu::check_data_breakpoints(u64 lin, u32 n, bool write) {
+  for (unsigned i = 0; i < 4; i++) {
+    unsigned rw = dr[7] >> (16 + 4 * i) & 3;
+    if (!(dr[7] >> (2 * i) & 3) || rw == 0 || rw == 2) continue;
+    if (rw == 1 && !write) continue;
+    static constexpr u8 lengths[4] = {1, 2, 8, 4};
+    u64 len = lengths[dr[7] >> (18 + 4 * i) & 3];
+    u64 start = dr[i] & ~(len - 1);
+    if (lin < start + len && start < lin + n) {
+      pending_dr6 |= 1u << i;
+      raise_event(kEvDebug);
+    }
+  }
+}
+
+bool Cpu::read_slow(u64 lin, void* out, u32 n, unsigned s, u8 index) {
+  if (!linear_check(lin, n, s, index)) return false;
+  u8* o = static_cast<u8*>(out);
+  u32 first = static_cast<u32>(0x1000 - (lin & kPageOff));
+  u64 pa, pa2 = 0;
+  if (!fill(lin, kRead, index, pa)) return false;
+  if (ORIEL_UNLIKELY(first < n)) {
+    if (!fill((lin + first) & lin_mask, kRead, index, pa2)) return false;
+    phys_read(*this, pa, o, first);
+    phys_read(*this, pa2, o + first, n - first);
+  } else {
+    phys_read(*this, pa, o, n);
+  }
+  if (ORIEL_UNLIKELY(is_breakpoint_armed())) check_data_breakpoints(lin, n, false);
+  return true;
+}
+
+bool Cpu::write_slow(u64 lin, const void* v, u32 n, unsigned s, u8 index) {
+  if (!linear_check(lin, n, s, index)) return false;
+  const u8* in = static_cast<const u8*>(v);
+  u32 first = static_cast<u32>(0x1000 - (lin & kPageOff));
+  u64 pa, pa2 = 0;
+  if (!fill(lin, kWrite, index, pa)) return false;
+  if (ORIEL_UNLIKELY(first < n)) {
+    if (!fill((lin + first) & lin_mask, kWrite, index, pa2)) return false;
+    phys_write(*this, pa, in, first);
+    phys_write(*this, pa2, in + first, n - first);
+  } else {
+    phys_write(*this, pa, in, n);
+  }
+  if (ORIEL_UNLIKELY(is_breakpoint_armed())) check_data_breakpoints(lin, n, true);
+  return true;
+}
+
+bool Cpu::rmw_slow(u64 lin, void* old, u32 n, unsigned s) {
+  u8 index = mmu;
+  if (!linear_check(lin, n, s, index)) return false;
+  u32 first = static_cast<u32>(0x1000 - (lin & kPageOff));
+  u64 pa;
+  if (!fill(lin, kWrite, index, pa)) return false;
+  if (first < n && !fill((lin + first) & lin_mask, kWrite, index, pa)) return false;
+  rmw_ = Rmw{lin, nullptr, s};
+  return read_slow(lin, old, n, s, index);
+}
+
+void Cpu::rmw_commit_slow(const void* v, u32 n) { write_slow(rmw_.lin, v, n, rmw_.s, mmu); }
+
+bool Cpu::probe(unsigned s, u64 off, u32 n, AccessKind kind) {
+  if (!(seg[s].ok & (kind == kWrite ? kSegOkWrite : kSegOkRead)) && !seg_check(s, off, n, kind)) return false;
+  u64 lin = (seg[s].lin + off) & lin_mask;
+  if (lin_mask == ~u64{0} && (!canonical(lin) || !canonical(lin + n - 1))) return raise(s == kSS ? kSSv : kGP, 0);
+  u8 index = mmu == kMmuAlign ? static_cast<u8>(kMmuUser) : mmu;
+  for (u64 done = 0; done < n;) {
+    u64 at = (lin + done) & lin_mask, pa;
+    if (!fill(at, kind, index, pa)) return false;
+    done += 0x1000 - (at & kPageOff);
+  }
+  return true;
+}
+
+bool Cpu::probe_write(unsigned s, u64 off, u32 n) { return probe(s, off, n, kWrite); }
+bool Cpu::probe_read(unsigned s, u64 off, u32 n) { return probe(s, off, n, kRead); }
+
+bool Cpu::read_bytes(unsigned s, u64 off, void* buf, u32 n) {
+  if (!probe_read(s, off, n)) return false;
+  u64 lin = (seg[s].lin + off) & lin_mask;
+  u8* o = static_cast<u8*>(buf);
+  u8 index = mmu == kMmuAlign ? static_cast<u8>(kMmuUser) : mmu;
+  while (n) {
+    u32 chunk = static_cast<u32>(0x1000 - (lin & kPageOff));
+    if (chunk > n) chunk = n;
+    if (!read_slow(lin, o, chunk, s, index)) return false;
+    o += chunk;
+    n -= chunk;
+    lin = (lin + chunk) & lin_mask;
+  }
+  return true;
+}
+
+bool Cpu::write_bytes(unsigned s, u64 off, const void* buf, u32 n) {
+  if (!probe_write(s, off, n)) return false;
+  u64 lin = (seg[s].lin + off) & lin_mask;
+  const u8* in = static_cast<const u8*>(buf);
+  u8 index = mmu == kMmuAlign ? static_cast<u8>(kMmuUser) : mmu;
+  while (n) {
+    u32 chunk = static_cast<u32>(0x1000 - (lin & kPageOff));
+    if (chunk > n) chunk = n;
+    if (!write_slow(lin, in, chunk, s, index)) return false;
+    in += chunk;
+    n -= chunk;
+    lin = (lin + chunk) & lin_mask;
+  }
+  return true;
+}
+
+template <class T> bool Cpu::read_sys(u64 lin, T& out) { return read_slow(lin & lin_mask_sys(), &out, sizeof(T), kDS, kMmuSup); }
+template <class T> bool Cpu::write_sys(u64 lin, T v) { return write_slow(lin & lin_mask_sys(), &v, sizeof(T), kDS, kMmuSup); }
+template bool Cpu::read_sys<u8>(u64, u8&);
+template bool Cpu::read_sys<u16>(u64, u16&);
+template bool Cpu::read_sys<u32>(u64, u32&);
+template bool Cpu::read_sys<u64>(u64, u64&);
+template bool Cpu::write_sys<u8>(u64, u8);
+template bool Cpu::write_sys<u16>(u64, u16);
+template bool Cpu::write_sys<u32>(u64, u32);
+template bool Cpu::write_sys<u64>(u64, u64);
+
+// ---- segment checks and the stack --------------------------------------------------------------
+
+bool Cpu::seg_check(unsigned s, u64 off, u32 n, AccessKind kind) {
+  const SegCache& g = seg[s];
+  u8 vector = s == kSS ? kSSv : kGP;
+  if (long64()) return true;
+  if (!(g.attr & kSegP)) return raise(vector, 0);
+  bool code = g.attr & kSegExec;
+  if (kind == kWrite && (code || !(g.attr & kSegRW))) return raise(vector, 0);
+  if (kind == kRead && code && !(g.attr & kSegRW)) return raise(vector, 0);
+  u64 last = off + n - 1;
+  if (!code && (g.attr & kSegDC)) {
+    u64 top = g.attr & kSegDB ? 0xffffffffu : 0xffffu;
+    if (off <= g.limit || last > top) return raise(vector, 0);
+  } else if (last > g.limit) {
+    return raise(vector, 0);
+  }
+  return true;
+}
+
+bool Cpu::push(u64 v, unsigned osz) {
+  u64 size = u64{1} << osz;
+  u64 sp = (gpr[kRSP] - size) & sp_mask;
+  bool ok = osz == 3 ? write<u64>(kSS, sp, v) : osz == 2 ? write<u32>(kSS, sp, static_cast<u32>(v)) : write<u16>(kSS, sp, static_cast<u16>(v));
+  if (!ok) return false;
+  gpr[kRSP] = sp_mask == 0xffff ? (gpr[kRSP] & ~u64{0xffff}) | sp : sp;
+  return true;
+}
+
+bool Cpu::pop(u64& v, unsigned osz) {
+  u64 size = u64{1} << osz;
+  u64 sp = gpr[kRSP] & sp_mask;
+  if (osz == 3) {
+    if (!read<u64>(kSS, sp, v)) return false;
+  } else if (osz == 2) {
+    u32 w;
+    if (!read<u32>(kSS, sp, w)) return false;
+    v = w;
+  } else {
+    u16 w;
+    if (!read<u16>(kSS, sp, w)) return false;
+    v = w;
+  }
+  u64 next = (sp + size) & sp_mask;
+  gpr[kRSP] = sp_mask == 0xffff ? (gpr[kRSP] & ~u64{0xffff}) | next : next;
+  return true;
+}
+
+}  // namespace oriel
