@@ -279,6 +279,11 @@ class Cpu final : public PhysMemListener {
   // Executes until `icount` reaches `limit` (exactly), or something ends it earlier. Interrupts and
   // exceptions are delivered inside.
   RunResult run(u64 limit);
+  // The block loop: executes until `limit`, an event, or a fault (recorded in exc, rip at its start).
+  enum class Exit : u8 { kNormal, kFault, kAgain /* an unfinished REP */ };
+  static Exit execute(Cpu& c, u64 limit, bool single);
+  enum class EventAction : u8 { kGo, kAgain, kHalted, kExit, kShutdown };
+  EventAction handle_events(bool& single);
   // Retired instructions as of the instruction being executed (usable inside bus callbacks).
   u64 icount_now() const { return icount + static_cast<u64>(ip - ip_start); }
   void set_intr(bool level) { level ? raise_event(kEvIntr) : static_cast<void>(events &= ~kEvIntr); }
@@ -404,6 +409,17 @@ class Cpu final : public PhysMemListener {
   // Stack, with SS and the stack width in force; osz 1..3 is the operand size. RSP moves only on success.
   bool push(u64 v, unsigned osz);
   bool pop(u64& v, unsigned osz);
+  template <class T> bool push_t(T v) {
+    u64 sp = (gpr[kRSP] - sizeof(T)) & sp_mask;
+    if (!write<T>(kSS, sp, v)) return false;
+    set_sp(sp);
+    return true;
+  }
+  template <class T> bool peek_t(T& v) { return read<T>(kSS, gpr[kRSP] & sp_mask, v); }
+  void add_sp(u64 n) { set_sp(gpr[kRSP] + n); }
+  void set_sp(u64 sp) { gpr[kRSP] = sp_mask == 0xffff ? (gpr[kRSP] & ~u64{0xffff}) | (sp & 0xffff) : sp & sp_mask; }
+  // Whether a near branch may go to `t`: canonical in 64-bit mode, within CS.limit elsewhere (SDM Vol. 2, JMP).
+  bool target_ok(u64 t) const { return lin_mask == ~u64{0} ? canonical(t) : t <= seg[kCS].limit; }
   bool canonical(u64 a) const { return static_cast<s64>(a << 16) >> 16 == static_cast<s64>(a); }
 
   // ---- paging (mmu.cpp) ----

@@ -152,7 +152,10 @@ class Printer {
       case OpndSize::kD:
       case OpndSize::kQ:
       case OpndSize::kV:
-      case OpndSize::kY: name = by_size[size_of(s) & 3]; break;
+      case OpndSize::kY:
+        // A segment register is stored as a word whatever the operand size.
+        name = by_size[ops_.op[1].kind == Opnd::kS ? 1 : size_of(s) & 3];
+        break;
       case OpndSize::kDq:
       case OpndSize::kX: name = "xmmword"; break;
       case OpndSize::kT: name = "tbyte"; break;

@@ -1,0 +1,546 @@
+// Tier 0: the block loop, event handling between instructions, and the hot integer instructions in
+// one switch. Everything else goes through kExec.
+#include "cpu/alu.h"
+#include "cpu/blocks.h"
+#include "cpu/exec.h"
+
+namespace oriel {
+
+namespace {
+
+// After this many faults or unfinished REPs in one run() without leaving, control goes back to the
+// host even if no instruction retired: a guest must not be able to hold it.
+constexpr u32 kMaxSpins = 4096;
+
+}  // namespace
+
+// Between instructions: reset-like conditions, debug traps, NMI, INTR (SDM Vol. 3, table 6-2).
+// `single` becomes true when exactly one instruction is to be executed next.
+Cpu::EventAction Cpu::handle_events(bool& single) {
+  single = false;
+  if (events & kEvShutdown) return EventAction::kShutdown;
+  if (events & kEvExit) {
+    events &= ~static_cast<u32>(kEvExit);
+    return EventAction::kExit;
+  }
+  bool shadow = events & kEvShadow;
+  events &= ~static_cast<u32>(kEvShadow);
+  if (shadow) {
+    single = true;
+    return EventAction::kGo;
+  }
+  if (events & kEvDebug) {
+    events &= ~static_cast<u32>(kEvDebug);
+    events &= ~static_cast<u32>(kEvHalt);
+    if (pending_dr6) {
+      fault_rip = rip;
+      raise(kDB);
+      deliver_exception();
+      return EventAction::kAgain;
+    }
+  }
+  if ((events & kEvNmi) && !nmi_blocked) {
+    events &= ~static_cast<u32>(kEvNmi | kEvHalt);
+    nmi_blocked = true;
+    stats.interrupts++;
+    fault_rip = rip;
+    if (!interrupt(kNMI, IntKind::kExternal, false, 0)) deliver_exception();
+    return EventAction::kAgain;
+  }
+  if ((events & kEvIntr) && (rflags & kIF)) {
+    events &= ~static_cast<u32>(kEvHalt);
+    stats.interrupts++;
+    fault_rip = rip;
+    if (!interrupt(bus.interrupt_acknowledge(), IntKind::kExternal, false, 0)) deliver_exception();
+    return EventAction::kAgain;
+  }
+  if (events & kEvHalt) return EventAction::kHalted;
+  if (events & kEvTrap) {
+    single = true;
+    // Instruction breakpoints are faults before the instruction, once per RF.
+    if ((dr[7] & 0xff) && !(rflags & kRF)) {
+      u64 lin = (seg[kCS].lin + rip) & lin_mask;
+      for (unsigned i = 0; i < 4; i++) {
+        if (!(dr[7] >> (2 * i) & 3) || (dr[7] >> (16 + 4 * i) & 3) != 0 || dr[i] != lin) continue;
+        pending_dr6 |= 1u << i;
+      }
+      if (pending_dr6) {
+        fault_rip = rip;
+        rflags |= kRF;  // the pushed image has RF set, so that the handler can return to it
+        raise(kDB);
+        deliver_exception();
+        return EventAction::kAgain;
+      }
+    }
+  }
+  return EventAction::kGo;
+}
+
+RunResult Cpu::run(u64 limit) {
+  u32 spins = 0;
+  for (;;) {
+    bool single = false;
+    if (ORIEL_UNLIKELY(events != 0)) {
+      switch (handle_events(single)) {
+        case EventAction::kGo: break;
+        case EventAction::kAgain:
+          if (++spins > kMaxSpins) return RunResult::kBudget;
+          continue;
+        case EventAction::kHalted: return RunResult::kHalted;
+        case EventAction::kExit: return RunResult::kExit;
+        case EventAction::kShutdown: return RunResult::kShutdown;
+      }
+    }
+    if (icount >= limit) return RunResult::kBudget;
+    bool tf = rflags & kTF;
+    bool rf = rflags & kRF;
+    Exit e = execute(*this, single ? icount + 1 : limit, single);
+    if (e != Exit::kNormal) {
+      if (e == Exit::kFault) {
+        stats.exceptions++;
+        deliver_exception();
+      }
+      if (++spins > kMaxSpins) return RunResult::kBudget;
+    } else if (single) {
+      if (rf) rflags &= ~static_cast<u32>(kRF);
+      if (tf) {
+        pending_dr6 |= 1u << 14;  // DR6.BS
+        raise_event(kEvDebug);
+      }
+      update_mode();
+    }
+  }
+}
+
+// ---- the main loop -----------------------------------------------------------------------------
+
+#define FAULT goto fault
+#define EA()                                                                                       \
+  (c.ip = ip, ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = rip + ip->len, 0) : 0,     \
+   (c.gpr[ip->base] + (c.gpr[ip->index] << ip->scale) + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->asz])
+
+// One case per size of a V or VRM form: BODY(T) with T the operand type.
+#define CASES_V(ID, BODY)                   \
+  case OP_##ID##_w: { BODY(u16) } break;    \
+  case OP_##ID##_d: { BODY(u32) } break;    \
+  case OP_##ID##_q: { BODY(u64) } break;
+#define CASES_VR(ID, BODY)                  \
+  case OP_##ID##_rw: { BODY(u16) } break;   \
+  case OP_##ID##_rd: { BODY(u32) } break;   \
+  case OP_##ID##_rq: { BODY(u64) } break;
+#define CASES_VM(ID, BODY)                  \
+  case OP_##ID##_mw: { BODY(u16) } break;   \
+  case OP_##ID##_md: { BODY(u32) } break;   \
+  case OP_##ID##_mq: { BODY(u64) } break;
+// Two forms with the same bodies (aliases; Iz and Ibs, whose immediate is already extended).
+#define CASES2_VR(A, B, BODY)                                 \
+  case OP_##A##_rw: case OP_##B##_rw: { BODY(u16) } break;    \
+  case OP_##A##_rd: case OP_##B##_rd: { BODY(u32) } break;    \
+  case OP_##A##_rq: case OP_##B##_rq: { BODY(u64) } break;
+#define CASES2_VM(A, B, BODY)                                 \
+  case OP_##A##_mw: case OP_##B##_mw: { BODY(u16) } break;    \
+  case OP_##A##_md: case OP_##B##_md: { BODY(u32) } break;    \
+  case OP_##A##_mq: case OP_##B##_mq: { BODY(u64) } break;
+
+#define REG(T) get_r<T>(c, ip->reg)
+#define RM(T) get_r<T>(c, ip->rm)
+#define IMM(T) static_cast<T>(ip->imm)
+#define LOAD(T, v)                                 \
+  T v;                                             \
+  if (!c.read<T>(ip->seg, EA(), v)) FAULT
+#define STORE(T, v)                                \
+  if (!c.write<T>(ip->seg, EA(), v)) FAULT
+#define RMW(T, v)                                  \
+  T v;                                             \
+  if (!c.rmw_begin<T>(ip->seg, EA(), v)) FAULT
+
+#define JUMP_REL()                                                                                                  \
+  do {                                                                                                              \
+    const u64 to = (rip + ip->len + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz];              \
+    if (ORIEL_UNLIKELY(!c.target_ok(to))) goto bad_target;                                                          \
+    rip = to;                                                                                                       \
+    ip++;                                                                                                           \
+    goto done;                                                                                                      \
+  } while (0)
+
+namespace {
+constexpr u64 kAddrMask[4] = {0xffff, 0xffff, 0xffffffff, ~u64{0}};
+}
+
+Cpu::Exit Cpu::execute(Cpu& c, u64 limit, bool single) {
+  const Insn* ip;  // the members of the same names are kept up to date only where something reads them
+  u64 rip = c.rip;
+  for (;;) {
+    Block* b;
+    {
+      u64 lin = (c.seg[kCS].lin + rip) & c.lin_mask;
+      c.ip = c.ip_start;
+      c.rip = c.fault_rip = rip;
+      if (ORIEL_UNLIKELY(c.lin_mask != ~u64{0} && rip > c.seg[kCS].limit)) {
+        c.raise(kGP, 0);
+        return Exit::kFault;
+      }
+      b = c.blocks->find(lin);
+      if (ORIEL_UNLIKELY(!b)) return Exit::kFault;
+    }
+    u64 n = b->count;
+    if (ORIEL_UNLIKELY(limit - c.icount < n)) n = limit - c.icount;
+    if (ORIEL_UNLIKELY(c.lin_mask != ~u64{0} && rip + b->bytes - 1 > c.seg[kCS].limit)) {
+      // Part of the block lies beyond the segment: one instruction at a time.
+      if (rip + b->insns[0].len - 1 > c.seg[kCS].limit) {
+        c.raise(kGP, 0);
+        return Exit::kFault;
+      }
+      n = 1;
+    }
+    ip = b->insns;
+    c.ip_start = ip;
+    c.ip_end = ip + n;
+
+    do {
+      switch (ip->op) {
+#define BIN_RR(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), REG(T)));
+#define BIN_RR2(T) set_r<T>(c, ip->reg, FN::op<T>(c, REG(T), RM(T)));
+#define BIN_RI(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), IMM(T)));
+#define BIN_MR(T)  \
+  RMW(T, v);       \
+  c.rmw_commit<T>(FN::op<T>(c, v, REG(T)));
+#define BIN_MI(T)  \
+  RMW(T, v);       \
+  c.rmw_commit<T>(FN::op<T>(c, v, IMM(T)));
+#define BIN_RM(T)  \
+  LOAD(T, v);      \
+  set_r<T>(c, ip->reg, FN::op<T>(c, REG(T), v));
+#define BIN_AI(T) set_r<T>(c, kRAX, FN::op<T>(c, get_r<T>(c, kRAX), IMM(T)));
+
+#define ALU(NAME, FUNC)                                                                        \
+  case OP_##NAME##_EbGb_r: { using FN = FUNC; BIN_RR(u8) } break;                              \
+  case OP_##NAME##_EbGb_m: { using FN = FUNC; BIN_MR(u8) } break;                              \
+  case OP_##NAME##_GbEb_r: { using FN = FUNC; BIN_RR2(u8) } break;                             \
+  case OP_##NAME##_GbEb_m: { using FN = FUNC; BIN_RM(u8) } break;                              \
+  case OP_##NAME##_ALIb: { using FN = FUNC; BIN_AI(u8) } break;                                \
+  case OP_##NAME##_EbIb_r: case OP_##NAME##_EbIb82_r: { using FN = FUNC; BIN_RI(u8) } break;   \
+  case OP_##NAME##_EbIb_m: case OP_##NAME##_EbIb82_m: { using FN = FUNC; BIN_MI(u8) } break;   \
+  ALU_SIZES(NAME, FUNC, u16, w) ALU_SIZES(NAME, FUNC, u32, d) ALU_SIZES(NAME, FUNC, u64, q)
+#define ALU_SIZES(NAME, FUNC, T, S)                                                                    \
+  case OP_##NAME##_EvGv_r##S: { using FN = FUNC; BIN_RR(T) } break;                                    \
+  case OP_##NAME##_EvGv_m##S: { using FN = FUNC; BIN_MR(T) } break;                                    \
+  case OP_##NAME##_GvEv_r##S: { using FN = FUNC; BIN_RR2(T) } break;                                   \
+  case OP_##NAME##_GvEv_m##S: { using FN = FUNC; BIN_RM(T) } break;                                    \
+  case OP_##NAME##_eAXIz_##S: { using FN = FUNC; BIN_AI(T) } break;                                    \
+  case OP_##NAME##_EvIz_r##S: case OP_##NAME##_EvIbs_r##S: { using FN = FUNC; BIN_RI(T) } break;       \
+  case OP_##NAME##_EvIz_m##S: case OP_##NAME##_EvIbs_m##S: { using FN = FUNC; BIN_MI(T) } break;
+        ALU(ADD, AluAdd)
+        ALU(OR, AluOr)
+        ALU(ADC, AluAdc)
+        ALU(SBB, AluSbb)
+        ALU(AND, AluAnd)
+        ALU(SUB, AluSub)
+        ALU(XOR, AluXor)
+#undef ALU
+#undef ALU_SIZES
+
+        // CMP and TEST write flags only.
+#define CMP_RR(T) AluSub::op<T>(c, RM(T), REG(T));
+#define CMP_RR2(T) AluSub::op<T>(c, REG(T), RM(T));
+#define CMP_RI(T) AluSub::op<T>(c, RM(T), IMM(T));
+#define CMP_AI(T) AluSub::op<T>(c, get_r<T>(c, kRAX), IMM(T));
+#define CMP_MR(T) LOAD(T, v); AluSub::op<T>(c, v, REG(T));
+#define CMP_RM(T) LOAD(T, v); AluSub::op<T>(c, REG(T), v);
+#define CMP_MI(T) LOAD(T, v); AluSub::op<T>(c, v, IMM(T));
+        case OP_CMP_EbGb_r: { CMP_RR(u8) } break;
+        case OP_CMP_EbGb_m: { CMP_MR(u8) } break;
+        case OP_CMP_GbEb_r: { CMP_RR2(u8) } break;
+        case OP_CMP_GbEb_m: { CMP_RM(u8) } break;
+        case OP_CMP_ALIb: { CMP_AI(u8) } break;
+        case OP_CMP_EbIb_r: case OP_CMP_EbIb82_r: { CMP_RI(u8) } break;
+        case OP_CMP_EbIb_m: case OP_CMP_EbIb82_m: { CMP_MI(u8) } break;
+        CASES_VR(CMP_EvGv, CMP_RR)
+        CASES_VM(CMP_EvGv, CMP_MR)
+        CASES_VR(CMP_GvEv, CMP_RR2)
+        CASES_VM(CMP_GvEv, CMP_RM)
+        CASES_V(CMP_eAXIz, CMP_AI)
+        CASES2_VR(CMP_EvIz, CMP_EvIbs, CMP_RI)
+        CASES2_VM(CMP_EvIz, CMP_EvIbs, CMP_MI)
+#define TEST_RR(T) AluAnd::op<T>(c, RM(T), REG(T));
+#define TEST_RI(T) AluAnd::op<T>(c, RM(T), IMM(T));
+#define TEST_AI(T) AluAnd::op<T>(c, get_r<T>(c, kRAX), IMM(T));
+#define TEST_MR(T) LOAD(T, v); AluAnd::op<T>(c, v, REG(T));
+#define TEST_MI(T) LOAD(T, v); AluAnd::op<T>(c, v, IMM(T));
+        case OP_TEST_EbGb_r: { TEST_RR(u8) } break;
+        case OP_TEST_EbGb_m: { TEST_MR(u8) } break;
+        case OP_TEST_ALIb: { TEST_AI(u8) } break;
+        case OP_TEST_EbIb_r: case OP_TEST_EbIb1_r: { TEST_RI(u8) } break;
+        case OP_TEST_EbIb_m: case OP_TEST_EbIb1_m: { TEST_MI(u8) } break;
+        CASES_VR(TEST_EvGv, TEST_RR)
+        CASES_VM(TEST_EvGv, TEST_MR)
+        CASES_V(TEST_eAXIz, TEST_AI)
+        CASES2_VR(TEST_EvIz, TEST_EvIz1, TEST_RI)
+        CASES2_VM(TEST_EvIz, TEST_EvIz1, TEST_MI)
+
+        // One-operand arithmetic.
+#define UN_R(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T)));
+#define UN_M(T) RMW(T, v); c.rmw_commit<T>(FN::op<T>(c, v));
+#define UNARY(NAME, FUNC)                                              \
+  case OP_##NAME##_Eb_r: { using FN = FUNC; UN_R(u8) } break;          \
+  case OP_##NAME##_Eb_m: { using FN = FUNC; UN_M(u8) } break;          \
+  case OP_##NAME##_Ev_rw: { using FN = FUNC; UN_R(u16) } break;        \
+  case OP_##NAME##_Ev_rd: { using FN = FUNC; UN_R(u32) } break;        \
+  case OP_##NAME##_Ev_rq: { using FN = FUNC; UN_R(u64) } break;        \
+  case OP_##NAME##_Ev_mw: { using FN = FUNC; UN_M(u16) } break;        \
+  case OP_##NAME##_Ev_md: { using FN = FUNC; UN_M(u32) } break;        \
+  case OP_##NAME##_Ev_mq: { using FN = FUNC; UN_M(u64) } break;
+        UNARY(INC, AluInc)
+        UNARY(DEC, AluDec)
+        UNARY(NOT, AluNot)
+        UNARY(NEG, AluNeg)
+#define INC_Z(T) set_r<T>(c, ip->rm, AluInc::op<T>(c, RM(T)));
+#define DEC_Z(T) set_r<T>(c, ip->rm, AluDec::op<T>(c, RM(T)));
+        CASES_V(INC_Zv, INC_Z)
+        CASES_V(DEC_Zv, DEC_Z)
+
+        // Shifts.
+#define SH_R(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), COUNT));
+#define SH_M(T) RMW(T, v); c.rmw_commit<T>(FN::op<T>(c, v, COUNT));
+#define SHIFT1(ID, FUNC, CNT)                                                             \
+  case OP_##ID##_rw: { using FN = FUNC; const u8 COUNT = CNT; SH_R(u16) } break;          \
+  case OP_##ID##_rd: { using FN = FUNC; const u8 COUNT = CNT; SH_R(u32) } break;          \
+  case OP_##ID##_rq: { using FN = FUNC; const u8 COUNT = CNT; SH_R(u64) } break;          \
+  case OP_##ID##_mw: { using FN = FUNC; const u8 COUNT = CNT; SH_M(u16) } break;          \
+  case OP_##ID##_md: { using FN = FUNC; const u8 COUNT = CNT; SH_M(u32) } break;          \
+  case OP_##ID##_mq: { using FN = FUNC; const u8 COUNT = CNT; SH_M(u64) } break;
+#define SHIFT8(ID, FUNC, CNT)                                                             \
+  case OP_##ID##_r: { using FN = FUNC; const u8 COUNT = CNT; SH_R(u8) } break;            \
+  case OP_##ID##_m: { using FN = FUNC; const u8 COUNT = CNT; SH_M(u8) } break;
+#define SHIFT(NAME, FUNC)                                \
+  SHIFT1(NAME##_EvIb, FUNC, static_cast<u8>(ip->imm))    \
+  SHIFT1(NAME##_Ev1, FUNC, 1)                            \
+  SHIFT1(NAME##_EvCL, FUNC, c.get8(kRCX * 8))            \
+  SHIFT8(NAME##_EbIb, FUNC, static_cast<u8>(ip->imm))    \
+  SHIFT8(NAME##_Eb1, FUNC, 1)                            \
+  SHIFT8(NAME##_EbCL, FUNC, c.get8(kRCX * 8))
+        SHIFT(SHL, AluShl)
+        SHIFT(SAL, AluShl)
+        SHIFT(SHR, AluShr)
+        SHIFT(SAR, AluSar)
+
+#define IMUL_RR(T) set_r<T>(c, ip->reg, AluImul::op<T>(c, REG(T), RM(T)));
+#define IMUL_RM(T) LOAD(T, v); set_r<T>(c, ip->reg, AluImul::op<T>(c, REG(T), v));
+#define IMUL_RI(T) set_r<T>(c, ip->reg, AluImul::op<T>(c, RM(T), IMM(T)));
+#define IMUL_MI(T) LOAD(T, v); set_r<T>(c, ip->reg, AluImul::op<T>(c, v, IMM(T)));
+        CASES_VR(IMUL_GvEv, IMUL_RR)
+        CASES_VM(IMUL_GvEv, IMUL_RM)
+        CASES2_VR(IMUL_GvEvIz, IMUL_GvEvIbs, IMUL_RI)
+        CASES2_VM(IMUL_GvEvIz, IMUL_GvEvIbs, IMUL_MI)
+
+        // Moves.
+#define MOV_RR(T) set_r<T>(c, ip->rm, REG(T));
+#define MOV_RR2(T) set_r<T>(c, ip->reg, RM(T));
+#define MOV_MR(T) STORE(T, REG(T));
+#define MOV_RM(T) LOAD(T, v); set_r<T>(c, ip->reg, v);
+#define MOV_RI(T) set_r<T>(c, ip->rm, IMM(T));
+#define MOV_MI(T) STORE(T, IMM(T));
+        case OP_MOV_EbGb_r: { MOV_RR(u8) } break;
+        case OP_MOV_EbGb_m: { MOV_MR(u8) } break;
+        case OP_MOV_GbEb_r: { MOV_RR2(u8) } break;
+        case OP_MOV_GbEb_m: { MOV_RM(u8) } break;
+        case OP_MOV_EbIb_r: case OP_MOV_ZbIb: { MOV_RI(u8) } break;
+        case OP_MOV_EbIb_m: { MOV_MI(u8) } break;
+        CASES_VR(MOV_EvGv, MOV_RR)
+        CASES_VM(MOV_EvGv, MOV_MR)
+        CASES_VR(MOV_GvEv, MOV_RR2)
+        CASES_VM(MOV_GvEv, MOV_RM)
+        CASES_VR(MOV_EvIz, MOV_RI)
+        CASES_VM(MOV_EvIz, MOV_MI)
+        CASES_V(MOV_ZvIv, MOV_RI)
+#define LEA_(T) set_r<T>(c, ip->reg, static_cast<T>(EA()));
+        CASES_V(LEA_GvM, LEA_)
+#define ZX8_R(T) set_r<T>(c, ip->reg, RM(u8));
+#define ZX8_M(T) LOAD(u8, v); set_r<T>(c, ip->reg, v);
+#define ZX16_R(T) set_r<T>(c, ip->reg, RM(u16));
+#define ZX16_M(T) LOAD(u16, v); set_r<T>(c, ip->reg, v);
+#define SX8_R(T) set_r<T>(c, ip->reg, static_cast<T>(sext(RM(u8))));
+#define SX8_M(T) LOAD(u8, v); set_r<T>(c, ip->reg, static_cast<T>(sext(v)));
+#define SX16_R(T) set_r<T>(c, ip->reg, static_cast<T>(sext(RM(u16))));
+#define SX16_M(T) LOAD(u16, v); set_r<T>(c, ip->reg, static_cast<T>(sext(v)));
+#define SX32_R(T) set_r<T>(c, ip->reg, static_cast<T>(sext(RM(u32))));
+#define SX32_M(T) LOAD(u32, v); set_r<T>(c, ip->reg, static_cast<T>(sext(v)));
+        CASES_VR(MOVZX_GvEb, ZX8_R)
+        CASES_VM(MOVZX_GvEb, ZX8_M)
+        CASES_VR(MOVZX_GvEw, ZX16_R)
+        CASES_VM(MOVZX_GvEw, ZX16_M)
+        CASES_VR(MOVSX_GvEb, SX8_R)
+        CASES_VM(MOVSX_GvEb, SX8_M)
+        CASES_VR(MOVSX_GvEw, SX16_R)
+        CASES_VM(MOVSX_GvEw, SX16_M)
+        CASES_VR(MOVSXD_GvEd, SX32_R)
+        case OP_MOVSXD_GvEd_mw: { MOV_RM(u16) } break;  // a 16-bit source in the manual
+        case OP_MOVSXD_GvEd_md: { SX32_M(u32) } break;
+        case OP_MOVSXD_GvEd_mq: { SX32_M(u64) } break;
+#define XCHG_RR(T) T a = RM(T); set_r<T>(c, ip->rm, REG(T)); set_r<T>(c, ip->reg, a);
+#define XCHG_MR(T) RMW(T, a); c.rmw_commit<T>(REG(T)); set_r<T>(c, ip->reg, a);
+#define XCHG_ZA(T) T a = RM(T); set_r<T>(c, ip->rm, get_r<T>(c, kRAX)); set_r<T>(c, kRAX, a);
+        case OP_XCHG_EbGb_r: { XCHG_RR(u8) } break;
+        case OP_XCHG_EbGb_m: { XCHG_MR(u8) } break;
+        CASES_VR(XCHG_EvGv, XCHG_RR)
+        CASES_VM(XCHG_EvGv, XCHG_MR)
+        case OP_XCHG_ZveAX_d:
+          // 90 is NOP: it does not clear the upper half of RAX.
+          if (ip->rm == kRAX) break;
+          { XCHG_ZA(u32) } break;
+        case OP_XCHG_ZveAX_w: { XCHG_ZA(u16) } break;
+        case OP_XCHG_ZveAX_q: { XCHG_ZA(u64) } break;
+        case OP_BSWAP_Zv_w: c.set16(ip->rm, 0); break;  // undefined in the manual; zero on hardware
+        case OP_BSWAP_Zv_d: c.gpr[ip->rm] = __builtin_bswap32(static_cast<u32>(c.gpr[ip->rm])); break;
+        case OP_BSWAP_Zv_q: c.gpr[ip->rm] = __builtin_bswap64(c.gpr[ip->rm]); break;
+        case OP_CBW_w: c.set16(kRAX, static_cast<u16>(sext(c.get8(0)))); break;
+        case OP_CBW_d: c.gpr[kRAX] = static_cast<u32>(sext(c.get16(kRAX))); break;
+        case OP_CBW_q: c.gpr[kRAX] = sext(c.get32(kRAX)); break;
+        case OP_CWD_w: c.set16(kRDX, static_cast<u16>(sext(c.get16(kRAX)) >> 16)); break;
+        case OP_CWD_d: c.gpr[kRDX] = static_cast<u32>(sext(c.get32(kRAX)) >> 32); break;
+        case OP_CWD_q: c.gpr[kRDX] = static_cast<u64>(static_cast<s64>(c.gpr[kRAX]) >> 63); break;
+
+        // Conditions.
+#define CMOV_R(T) T v = RM(T); set_r<T>(c, ip->reg, COND ? v : REG(T));
+#define CMOV_M(T) LOAD(T, v); set_r<T>(c, ip->reg, COND ? v : REG(T));
+#define CC(NAME, EXPR)                                                                           \
+  case OP_J##NAME##_Jb: case OP_J##NAME##_Jz:                                                    \
+    if (EXPR) JUMP_REL();                                                                        \
+    rip += ip->len;                                                                              \
+    ip++;                                                                                        \
+    goto done;                                                                                   \
+  case OP_SET##NAME##_Eb_r: c.set8(ip->rm, EXPR); break;                                         \
+  case OP_SET##NAME##_Eb_m: { STORE(u8, static_cast<u8>(EXPR)); } break;                         \
+  case OP_CMOV##NAME##_GvEv_rw: { const bool COND = EXPR; CMOV_R(u16) } break;                   \
+  case OP_CMOV##NAME##_GvEv_rd: { const bool COND = EXPR; CMOV_R(u32) } break;                   \
+  case OP_CMOV##NAME##_GvEv_rq: { const bool COND = EXPR; CMOV_R(u64) } break;                   \
+  case OP_CMOV##NAME##_GvEv_mw: { const bool COND = EXPR; CMOV_M(u16) } break;                   \
+  case OP_CMOV##NAME##_GvEv_md: { const bool COND = EXPR; CMOV_M(u32) } break;                   \
+  case OP_CMOV##NAME##_GvEv_mq: { const bool COND = EXPR; CMOV_M(u64) } break;
+        CC(O, c.of())
+        CC(NO, !c.of())
+        CC(B, c.cf())
+        CC(AE, !c.cf())
+        CC(E, c.zf())
+        CC(NE, !c.zf())
+        CC(BE, (c.cf() || c.zf()))
+        CC(A, !(c.cf() || c.zf()))
+        CC(S, c.sf())
+        CC(NS, !c.sf())
+        CC(P, c.pf())
+        CC(NP, !c.pf())
+        CC(L, (c.sf() != c.of()))
+        CC(GE, (c.sf() == c.of()))
+        CC(LE, (c.zf() || c.sf() != c.of()))
+        CC(G, !(c.zf() || c.sf() != c.of()))
+
+        // Branches and the stack.
+        case OP_JMP_Jb: case OP_JMP_Jz: JUMP_REL();
+#define TARGET(t)                                                  \
+  u64 t_ = t;                                                      \
+  if (ORIEL_UNLIKELY(!c.target_ok(t_))) goto bad_target;
+#define JMP_R(T) TARGET(RM(T)) rip = t_; ip++; goto done;
+#define JMP_M(T) LOAD(T, v); TARGET(v) rip = t_; ip++; goto done;
+        CASES_VR(JMP_Ev, JMP_R)
+        CASES_VM(JMP_Ev, JMP_M)
+#define PUSH_T(T, v)                                    \
+  c.ip = ip;                                            \
+  if (!c.push_t<T>(v)) FAULT
+#define CALL_TO(T) PUSH_T(T, static_cast<T>(rip + ip->len)); rip = t_; ip++; goto done;
+#define CALL_J(T) TARGET((rip + ip->len + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz]) CALL_TO(T)
+#define CALL_R(T) TARGET(RM(T)) CALL_TO(T)
+#define CALL_M(T) LOAD(T, v); TARGET(v) CALL_TO(T)
+        CASES_V(CALL_Jz, CALL_J)
+        CASES_VR(CALL_Ev, CALL_R)
+        CASES_VM(CALL_Ev, CALL_M)
+#define RET_(T)                                          \
+  T v;                                                   \
+  c.ip = ip;                                             \
+  if (!c.peek_t<T>(v)) FAULT;                            \
+  TARGET(v)                                              \
+  c.add_sp(sizeof(T) + EXTRA);                           \
+  rip = t_;                                              \
+  ip++;                                                  \
+  goto done;
+#define EXTRA 0
+        CASES_V(RET, RET_)
+#undef EXTRA
+#define EXTRA static_cast<u16>(ip->imm)
+        CASES_V(RET_Iw, RET_)
+#undef EXTRA
+#define PUSH_Z(T) PUSH_T(T, RM(T));
+#define PUSH_I(T) PUSH_T(T, IMM(T));
+#define PUSH_M(T) LOAD(T, v); PUSH_T(T, v);
+        CASES_V(PUSH_Zv, PUSH_Z)
+        CASES_V(PUSH_Iz, PUSH_I)
+        CASES_V(PUSH_Ibs, PUSH_I)
+        CASES_VR(PUSH_Ev, PUSH_Z)
+        CASES_VM(PUSH_Ev, PUSH_M)
+#define POP_Z(T)                   \
+  T v;                             \
+  c.ip = ip;                       \
+  if (!c.peek_t<T>(v)) FAULT;      \
+  c.add_sp(sizeof(T));             \
+  set_r<T>(c, ip->rm, v);
+        CASES_V(POP_Zv, POP_Z)
+#define LEAVE_(T)                                                                  \
+  T v;                                                                             \
+  c.ip = ip;                                                                       \
+  u64 bp = c.gpr[kRBP] & c.sp_mask;                                                \
+  if (!c.read<T>(kSS, bp, v)) FAULT;                                               \
+  c.set_sp(bp + sizeof(T));                                                        \
+  set_r<T>(c, kRBP, v);
+        CASES_V(LEAVE, LEAVE_)
+
+        // Flags and nothing.
+        case OP_CMC: c.set_cf(!c.cf()); break;
+        case OP_CLC: c.set_cf(false); break;
+        case OP_STC: c.set_cf(true); break;
+        case OP_CLD: c.rflags &= ~static_cast<u32>(kDF); break;
+        case OP_STD: c.rflags |= kDF; break;
+        case OP_PAUSE:
+        case OP_NOP_19: case OP_NOP_1A: case OP_NOP_1B: case OP_NOP_1C: case OP_NOP_1D: case OP_NOP_1E: case OP_NOP_1F: break;
+
+        default: {
+          c.ip = ip;
+          c.fault_rip = rip;
+          c.rip = rip + ip->len;
+          if (ORIEL_UNLIKELY(!kExec[ip->op](c, *ip))) FAULT;
+          u64 next = c.rip;
+          if (ORIEL_UNLIKELY(next == rip && (ip->flags & (kInsnRep | kInsnRepne)))) {
+            // A repeated string instruction that goes round again: not retired.
+            c.icount += static_cast<u64>(ip - c.ip_start);
+            c.ip = c.ip_start = ip;
+            return Exit::kAgain;
+          }
+          rip = next;
+          ip++;
+          continue;
+        }
+      }
+      rip += ip->len;
+      ip++;
+    } while (ip < c.ip_end);
+
+  done:
+    c.icount += static_cast<u64>(ip - c.ip_start);
+    c.ip = c.ip_start = ip;
+    // In 16- and 32-bit code RIP wraps; the next fetch checks it against the limit.
+    if (c.lin_mask != ~u64{0}) rip &= 0xffffffffu;
+    if (ORIEL_UNLIKELY(c.events != 0 || c.icount >= limit || single)) {
+      c.rip = rip;
+      return Exit::kNormal;
+    }
+    continue;
+
+  bad_target:
+    c.raise(kGP, 0);
+  fault:
+    c.icount += static_cast<u64>(ip - c.ip_start);
+    c.ip = c.ip_start = ip;
+    c.rip = c.fault_rip = rip;
+    return Exit::kFault;
+  }
+}
+
+}  // namespace oriel
