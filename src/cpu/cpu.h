@@ -449,6 +449,8 @@ class Cpu final : public PhysMemListener {
   bool far_call(u16 selector, u64 offset, unsigned osz);
   bool far_ret(unsigned osz, u16 release_bytes);
   bool iret(unsigned osz);
+  // The protected-mode end of RETF and IRET: to CS = sel, RIP = offset, and outward SS:RSP from the stack.
+  bool far_return_to(u16 sel, u64 offset, u64 sp_after, unsigned osz, u16 release, bool is_iret, u32 flags, u32 flags_mask);
   enum class IntKind : u8 {
     kSoftware /* INT n */,
     kSoftTrap /* INT3, INTO: no DPL skip, no IOPL check */,
