@@ -198,6 +198,7 @@ class CpuBus {
   virtual void set_tsc_deadline(u64 v) = 0;
   virtual u8 tpr() = 0;  // CR8: bits 7:4 of the task priority
   virtual void set_tpr(u8 v) = 0;
+  virtual void ferr() {}  // FERR#: a pending x87 exception with CR0.NE = 0 (IRQ 13 on a PC)
 };
 
 // Reasons to leave the fast path before the next instruction; bits of Cpu::events.
@@ -264,6 +265,7 @@ class Cpu final : public PhysMemListener {
   DescTable gdtr, idtr;
   u64 pdpte[4] = {};  // PAE page-directory pointers, loaded with CR3
   bool nmi_blocked = false;
+  bool fault_in_new_task = false;  // a task switch raised `exc` after its point of no return: rip is the new task's
   u32 pending_dr6 = 0;  // DR6 bits of a debug exception that is due (kEvDebug)
 
   struct Msrs {
