@@ -1,0 +1,226 @@
+// oriel.wasm's exports: one machine behind flat functions of numbers and pointers. web/src/core.ts is the
+// other side. Texts come back as a pointer, with their length from oriel_text_size().
+#include "host/wasm/wasm_host.h"
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "machine/machine.h"
+
+namespace oriel {
+namespace {
+
+class WasmHost final : public Host {
+ public:
+  u64 monotonic_ns() override { return static_cast<u64>(imports::now_ns()); }
+  u64 wall_clock_s() override { return static_cast<u64>(imports::wall_clock_s()); }
+  void log(LogLevel level, const char* text) override {
+    imports::log(static_cast<u32>(level), text, std::strlen(text));
+  }
+  void serial_output(unsigned port, const u8* data, usize n) override { imports::serial_output(port, data, n); }
+  void debug_output(u8 byte) override { imports::debug_output(byte); }
+};
+
+class HostStore final : public ByteStore {
+ public:
+  HostStore(u32 handle, u64 size, bool writable) : handle_(handle), size_(size), writable_(writable) {}
+  u64 size() const override { return size_; }
+  bool writable() const override { return writable_; }
+  bool read(u64 offset, void* buf, usize n) override {
+    return imports::block_read(handle_, static_cast<double>(offset), buf, n) != 0;
+  }
+  bool write(u64 offset, const void* buf, usize n) override {
+    return writable_ && imports::block_write(handle_, static_cast<double>(offset), buf, n) != 0;
+  }
+  bool flush() override { return imports::block_flush(handle_) != 0; }
+
+ private:
+  u32 handle_;
+  u64 size_;
+  bool writable_;
+};
+
+// A module holds one machine.
+struct Instance {
+  WasmHost host;
+  MachineConfig config;
+  std::unique_ptr<Machine> machine;
+  std::string text;  // what the last call that returns a text returned
+  std::vector<u8> pixels;
+  std::vector<Rect> rects;
+  u32 pixels_generation = 0;
+  u32 screen_info[6] = {};
+};
+
+Instance& instance() {
+  static Instance i;
+  return i;
+}
+
+const char* give(std::string text) {
+  Instance& i = instance();
+  i.text = std::move(text);
+  return i.text.c_str();
+}
+
+constexpr u32 kWasmPage = 65536;
+
+// Fresh pages of linear memory: zeroed, and not committed by the host before they are touched.
+u8* grow_memory(u64 bytes) {
+  u64 pages = (bytes + kWasmPage - 1) / kWasmPage;
+  if (pages > 65536) return nullptr;
+  usize old = __builtin_wasm_memory_grow(0, static_cast<usize>(pages));
+  if (old == static_cast<usize>(-1)) return nullptr;
+  return reinterpret_cast<u8*>(old * kWasmPage);
+}
+
+// Whether malloc can give `n` bytes: without exceptions, a container that cannot grow would trap.
+bool can_allocate(usize n) {
+  void* p = std::malloc(n);
+  std::free(p);
+  return p != nullptr;
+}
+
+}  // namespace
+
+// ---- Configuration, before create ------------------------------------------------------------------
+
+enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder };
+enum class ConfigBlob : u32 { kBios, kVgaBios, kKernel, kInitrd, kAppend };
+enum class DiskSlot : u32 { kHda, kHdb, kCdrom, kVirtio };
+
+ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
+  MachineConfig& c = instance().config;
+  switch (static_cast<ConfigNumber>(field)) {
+    case ConfigNumber::kMemoryBytes: c.memory_bytes = static_cast<u64>(value); break;
+    case ConfigNumber::kDeterministic: c.deterministic = value != 0; break;
+    case ConfigNumber::kNsPerInsn: c.ns_per_insn = static_cast<u32>(value); break;
+    case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
+  }
+}
+
+// Where the host writes the `n` bytes of a firmware image, kernel, ...; null when there is no memory for them.
+ORIEL_EXPORT(config_blob) u8* config_blob(u32 field, usize n) {
+  MachineConfig& c = instance().config;
+  if (!can_allocate(n + 1)) return nullptr;
+  auto sized = [n](auto& v) {
+    v.resize(n);
+    return reinterpret_cast<u8*>(v.data());
+  };
+  switch (static_cast<ConfigBlob>(field)) {
+    case ConfigBlob::kBios: return sized(c.bios);
+    case ConfigBlob::kVgaBios: return sized(c.vgabios);
+    case ConfigBlob::kKernel: return sized(c.kernel);
+    case ConfigBlob::kInitrd: return sized(c.initrd);
+    case ConfigBlob::kAppend: return sized(c.append);
+  }
+  return nullptr;
+}
+
+// Returns an empty text, or what is wrong with the image.
+ORIEL_EXPORT(config_disk)
+const char* config_disk(u32 slot, u32 handle, double size, u32 writable, u32 snapshot) {
+  MachineConfig& c = instance().config;
+  bool is_cdrom = static_cast<DiskSlot>(slot) == DiskSlot::kCdrom;
+  std::string error;
+  auto store = std::make_unique<HostStore>(handle, static_cast<u64>(size), writable != 0);
+  auto device = open_image(std::move(store), snapshot != 0, is_cdrom, error);
+  if (!device) return give(error);
+  switch (static_cast<DiskSlot>(slot)) {
+    case DiskSlot::kHda: c.hda = std::move(device); break;
+    case DiskSlot::kHdb: c.hdb = std::move(device); break;
+    case DiskSlot::kCdrom: c.cdrom = std::move(device); break;
+    case DiskSlot::kVirtio: c.virtio = std::move(device); break;
+  }
+  return give("");
+}
+
+// Returns an empty text, or why there is no machine.
+ORIEL_EXPORT(create) const char* create() {
+  Instance& i = instance();
+  if (i.machine) return give("there is a machine already");
+  u64 mib = i.config.memory_bytes >> 20;
+  i.config.ram = grow_memory(i.config.memory_bytes);
+  if (!i.config.ram) return give("cannot have " + std::to_string(mib) + " MiB of memory");
+  std::string error;
+  i.machine = Machine::create(i.host, std::move(i.config), error);
+  i.config = MachineConfig{};
+  if (i.machine) return give("");
+  return give(error.empty() ? "the machine cannot be made" : error);
+}
+
+// ---- Running: create() succeeded before any of these -----------------------------------------------
+
+ORIEL_EXPORT(run) u32 run(double max_insns, double max_host_ns) {
+  return static_cast<u32>(instance().machine->run(static_cast<u64>(max_insns), static_cast<u64>(max_host_ns)));
+}
+ORIEL_EXPORT(idle_ns) double idle_ns() { return static_cast<double>(instance().machine->idle_ns()); }
+ORIEL_EXPORT(reset) void reset() { instance().machine->reset(); }
+ORIEL_EXPORT(power_button) void power_button() { instance().machine->power_button(); }
+ORIEL_EXPORT(key) void key(u32 scancode, u32 down) { instance().machine->key(static_cast<u16>(scancode), down != 0); }
+ORIEL_EXPORT(mouse) void mouse(s32 dx, s32 dy, s32 dz, u32 buttons) { instance().machine->mouse(dx, dy, dz, buttons); }
+ORIEL_EXPORT(serial_input) usize serial_input(u32 port, const u8* data, usize n) {
+  return instance().machine->serial_input(port, data, n);
+}
+ORIEL_EXPORT(insert_cd) const char* insert_cd(u32 handle, double size) {
+  std::string error;
+  auto cd = open_image(std::make_unique<HostStore>(handle, static_cast<u64>(size), false), false, true, error);
+  if (!cd) return give(error);
+  instance().machine->insert_cd(std::move(cd));
+  return give("");
+}
+ORIEL_EXPORT(eject_cd) void eject_cd() { instance().machine->insert_cd(nullptr); }
+ORIEL_EXPORT(flush) u32 flush() { return instance().machine->flush_disks(); }
+
+// ---- The screen ------------------------------------------------------------------------------------
+
+// width, height, text columns, text rows, blank, generation
+ORIEL_EXPORT(screen_info) const u32* screen_info() {
+  Instance& i = instance();
+  ScreenInfo s = i.machine->screen().info();
+  const u32 values[6] = {s.width, s.height, s.text_columns, s.text_rows, s.blank, s.generation};
+  std::memcpy(i.screen_info, values, sizeof values);
+  return i.screen_info;
+}
+// Returns how many rectangles changed in screen_pixels(); they are at screen_rects(), four u32 each.
+ORIEL_EXPORT(screen_render) usize screen_render(u32 everything, u32 blink_on) {
+  Instance& i = instance();
+  Screen& screen = i.machine->screen();
+  ScreenInfo s = screen.info();
+  usize n = usize{s.width} * s.height * 4;
+  i.rects.clear();
+  if (n == 0) return 0;
+  bool fresh = i.pixels.size() != n || i.pixels_generation != s.generation;
+  if (i.pixels.size() != n) {
+    i.pixels = {};
+    if (!can_allocate(n)) return 0;
+    i.pixels.resize(n);
+  }
+  i.pixels_generation = s.generation;
+  i.rects = screen.render(i.pixels.data(), everything != 0 || fresh, blink_on != 0);
+  return i.rects.size();
+}
+ORIEL_EXPORT(screen_pixels) const u8* screen_pixels() { return instance().pixels.data(); }
+ORIEL_EXPORT(screen_rects) const Rect* screen_rects() { return instance().rects.data(); }
+ORIEL_EXPORT(screen_text) const char* screen_text() { return give(instance().machine->screen().text()); }
+
+// ---- Numbers and dumps -----------------------------------------------------------------------------
+
+ORIEL_EXPORT(instructions) double instructions() { return static_cast<double>(instance().machine->instructions()); }
+ORIEL_EXPORT(virtual_time_ns) double virtual_time_ns() {
+  return static_cast<double>(instance().machine->virtual_time_ns());
+}
+ORIEL_EXPORT(state_hash) u64 state_hash() { return instance().machine->state_hash(); }
+ORIEL_EXPORT(touched_pages) double touched_pages() { return static_cast<double>(instance().machine->touched_pages()); }
+ORIEL_EXPORT(stats_json) const char* stats_json() { return give(instance().machine->stats_json()); }
+ORIEL_EXPORT(triple_fault_report) const char* triple_fault_report() {
+  return give(instance().machine->triple_fault_report());
+}
+ORIEL_EXPORT(debug_dump) const char* debug_dump() { return give(instance().machine->debug_dump()); }
+ORIEL_EXPORT(text_size) usize text_size() { return instance().text.size(); }
+
+ORIEL_EXPORT(alloc) void* alloc(usize n) { return std::malloc(n); }
+ORIEL_EXPORT(free) void free_(void* p) { std::free(p); }
+
+}  // namespace oriel

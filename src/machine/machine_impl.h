@@ -1,0 +1,140 @@
+// The machine behind machine.h: every device, wired. One object is the CPU's bus, the devices' clock
+// and the host's handle at once, because those three share the question "what time is it".
+#pragma once
+
+#include "cpu/cpu.h"
+#include "devices/acpi_pm.h"
+#include "devices/debugcon.h"
+#include "devices/dma8237.h"
+#include "devices/fw_cfg.h"
+#include "devices/hpet.h"
+#include "devices/i440fx.h"
+#include "devices/i8042.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
+#include "devices/pic.h"
+#include "devices/piix3.h"
+#include "devices/pit.h"
+#include "devices/port92.h"
+#include "devices/rtc.h"
+#include "devices/sysctrl.h"
+#include "devices/uart.h"
+#include "devices/vga.h"
+#include "devices/virtio_blk.h"
+#include "machine/machine.h"
+
+namespace oriel {
+
+class MachineImpl final : public Machine, public CpuBus, public Scheduler {
+ public:
+  MachineImpl(Host& host, MachineConfig config);
+  bool set_up_firmware(std::string& error);
+  void power_on();
+
+  MachineStatus run(u64 max_insns, u64 max_host_ns) override;
+  u64 idle_ns() override;
+  void reset() override;
+  void power_button() override { pm_.power_button(); }
+  void key(u16 scancode_set1, bool down) override { i8042_.key(scancode_set1, down); }
+  void mouse(int dx, int dy, int dz, unsigned buttons) override { i8042_.mouse(dx, dy, dz, buttons); }
+  usize serial_input(unsigned port, const u8* data, usize n) override;
+  void insert_cd(std::unique_ptr<BlockDevice> cd) override;
+  bool flush_disks() override;
+  Screen& screen() override { return vga_; }
+  u64 instructions() const override { return cpu_.icount; }
+  u64 virtual_time_ns() override { return now(); }
+  u64 state_hash() override;
+  u64 touched_pages() override;
+  std::string stats_json() override;
+  std::string triple_fault_report() override { return report_; }
+  std::string debug_dump() override;
+
+  // CpuBus
+  u32 port_read(u16 port, unsigned size) override { return io_.read(port, size); }
+  void port_write(u16 port, u32 value, unsigned size) override { io_.write(port, value, size); }
+  u8 interrupt_acknowledge() override;
+  u64 tsc() override { return now(); }
+  u64 apic_base() override { return lapic_.apic_base(); }
+  bool set_apic_base(u64 v) override { return lapic_.set_apic_base(v); }
+  u64 tsc_deadline() override { return lapic_.tsc_deadline(); }
+  void set_tsc_deadline(u64 v) override { lapic_.set_tsc_deadline(v); }
+  u8 tpr() override { return static_cast<u8>(lapic_.cr8() << 4); }
+  void set_tpr(u8 v) override { lapic_.set_cr8(v >> 4); }
+  void ferr() override { isa_irq(13, kIsa, true); }
+
+  // Scheduler
+  u64 now() override;
+
+ private:
+  // Who drives an ISA interrupt line. A line is asserted while any of them asserts it.
+  enum IrqSource : u8 { kIsa = 1, kPci = 2, kHpet = 4, kSci = 8 };
+
+  // Port F0: writing it withdraws IRQ 13. PC/AT Technical Reference.
+  struct FpuPort final : PortHandler {
+    explicit FpuPort(MachineImpl& machine) : m(machine) {}
+    u32 port_read(u16, unsigned) override { return 0xff; }
+    void port_write(u16, u32, unsigned) override { m.isa_irq(13, kIsa, false); }
+    MachineImpl& m;
+  };
+
+  void deadline_moved_earlier() override { cpu_.request_exit(); }
+  IrqLine irq_line(unsigned irq, IrqSource source);
+  void isa_irq(unsigned irq, IrqSource source, bool level);
+  void update_intr();
+  void set_a20(u8 source, bool on);
+  void map_lapic(u64 base, bool enabled);
+  void map_ports();
+  void set_up_cmos();
+  void all_devices(auto&& f);
+  u64 guest_time();
+  u64 insns_until(u64 deadline);
+  void act_on_requests();
+
+  Host& host_;
+  MachineConfig config_;
+  PhysMem mem_;
+  Cpu cpu_;
+  IoBus io_;
+
+  // Time. Deterministic: retired instructions times ns_per_insn, plus skipped_ns_ of idling. Otherwise: host
+  // time less host_zero_ns_ (which moves when the host stopped calling run(): a paused guest does not age).
+  u64 skipped_ns_ = 0, host_zero_ns_ = 0, last_exit_ns_ = 0, promised_idle_ns_ = 0;
+  u64 insns_per_ms_ = 20'000;  // measured, to size slices in the normal mode
+  u64 run_ns_ = 0;             // host time spent in run()
+
+  Pic pic_;
+  Lapic lapic_;
+  IoApic ioapic_;
+  Pit pit_;
+  Hpet hpet_;
+  Rtc rtc_;
+  I8042 i8042_;
+  Uart com1_, com2_;
+  AcpiPm pm_;
+  Dma8237 dma_;
+  Port92 port92_;
+  DebugCon debugcon_;
+  SysCtrl sysctrl_;
+  FwCfg fw_cfg_;
+  FpuPort fpu_port_;
+  PciBus pci_;
+  PhysMem::RegionId bios_region_, lapic_region_;
+  I440fx i440fx_;
+  Piix3 piix3_;
+  PiixIde ide_;
+  Piix4Pm piix4_pm_;
+  std::vector<u8> vram_;
+  Vga vga_;
+  std::unique_ptr<VirtioBlk> virtio_;
+  std::unique_ptr<BlockDevice> old_cd_;
+
+  u8 irq_sources_[16] = {};
+  u8 a20_sources_ = 0;
+  u64 lapic_mapped_ = 0;  // 0: nowhere
+  bool want_reset_ = false, want_init_ = false, powered_off_ = false, in_run_ = false;
+  std::string report_;
+  std::vector<u64> page_hash_;
+  u64 ram_hash_ = 0;
+};
+
+}  // namespace oriel

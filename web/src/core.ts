@@ -1,0 +1,296 @@
+// oriel.wasm as a typed object: instantiates the module with a host's functions and wraps its exports
+// (src/host/wasm/wasm_host.cpp). Runs alike in Node and in a worker; knows neither.
+
+/** What a host supplies to the core. Views passed in are into the machine's memory: copy what is kept. */
+export interface CoreHost {
+  /** Monotonic host time, for the normal (not deterministic) clock. */
+  nowNs(): number;
+  /** Seconds since 1970 UTC, for the RTC at power-on. */
+  wallClockSeconds(): number;
+  log(level: LogLevel, text: string): void;
+  serialOutput(port: number, bytes: Uint8Array): void;
+  /** A byte that the firmware wrote to its debug port. */
+  debugOutput(byte: number): void;
+}
+
+/** The bytes of an image. Synchronous; false is an I/O error. */
+export interface ByteStore {
+  readonly size: number;
+  readonly writable: boolean;
+  read(offset: number, into: Uint8Array): boolean;
+  write(offset: number, from: Uint8Array): boolean;
+  flush(): boolean;
+}
+
+export enum LogLevel {
+  Error,
+  Warn,
+  Info,
+  Debug,
+}
+
+export enum MachineStatus {
+  Running,
+  Idle,
+  PoweredOff,
+  TripleFault,
+}
+
+export type DiskSlot = "hda" | "hdb" | "cdrom" | "virtio";
+
+export interface Disk {
+  store: ByteStore;
+  /** Keep the guest's writes in memory and never write the store. */
+  snapshot: boolean;
+  /** What error messages call it. */
+  name: string;
+}
+
+export interface MachineConfig {
+  memoryBytes: number;
+  deterministic: boolean;
+  bios: Uint8Array;
+  vgabios: Uint8Array;
+  kernel?: Uint8Array | undefined;
+  initrd?: Uint8Array | undefined;
+  append?: string | undefined;
+  bootOrder?: "c" | "d" | undefined;
+  disks: Partial<Record<DiskSlot, Disk>>;
+}
+
+export interface ScreenInfo {
+  width: number;
+  height: number;
+  textColumns: number;
+  textRows: number;
+  blank: boolean;
+  generation: number;
+}
+
+export interface ScreenRect {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** A configuration that cannot be; its message is one line for a person. */
+export class MachineError extends Error {}
+
+/** The exports of oriel.wasm, without their prefix. Pointers are unsigned 32-bit. */
+interface Exports {
+  memory: WebAssembly.Memory;
+  _initialize(): void;
+  oriel_alloc(n: number): number;
+  oriel_free(p: number): void;
+  oriel_config_number(field: number, value: number): void;
+  oriel_config_blob(field: number, n: number): number;
+  oriel_config_disk(slot: number, handle: number, size: number, writable: number, snapshot: number): number;
+  oriel_create(): number;
+  oriel_run(maxInsns: number, maxHostNs: number): number;
+  oriel_idle_ns(): number;
+  oriel_reset(): void;
+  oriel_power_button(): void;
+  oriel_key(scancode: number, down: number): void;
+  oriel_mouse(dx: number, dy: number, dz: number, buttons: number): void;
+  oriel_serial_input(port: number, data: number, n: number): number;
+  oriel_insert_cd(handle: number, size: number): number;
+  oriel_eject_cd(): void;
+  oriel_flush(): number;
+  oriel_screen_info(): number;
+  oriel_screen_render(everything: number, blinkOn: number): number;
+  oriel_screen_pixels(): number;
+  oriel_screen_rects(): number;
+  oriel_screen_text(): number;
+  oriel_instructions(): number;
+  oriel_virtual_time_ns(): number;
+  oriel_state_hash(): bigint;
+  oriel_touched_pages(): number;
+  oriel_stats_json(): number;
+  oriel_triple_fault_report(): number;
+  oriel_debug_dump(): number;
+  oriel_text_size(): number;
+}
+
+// Numbered as in wasm_host.cpp.
+const CONFIG_NUMBER = { memoryBytes: 0, deterministic: 1, nsPerInsn: 2, bootOrder: 3 } as const;
+const CONFIG_BLOB = { bios: 0, vgabios: 1, kernel: 2, initrd: 3, append: 4 } as const;
+const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
+
+/** Serial input goes through one buffer of this size; what does not fit waits in the host. */
+const INPUT_BUFFER = 4096;
+
+export class Core {
+  private readonly decoder = new TextDecoder();
+  private readonly inputBuffer: number;
+
+  private constructor(
+    private readonly exports: Exports,
+    private readonly stores: ByteStore[],
+  ) {
+    this.inputBuffer = exports.oriel_alloc(INPUT_BUFFER) >>> 0;
+  }
+
+  /** Instantiates the module and makes the machine, or throws a MachineError. */
+  static async create(module: WebAssembly.Module, host: CoreHost, config: MachineConfig): Promise<Core> {
+    const stores: ByteStore[] = [];
+    let memory: WebAssembly.Memory | undefined;
+    // Memory grows, and a grown memory has a new buffer: a view is made for each use.
+    const view = (p: number, n: number): Uint8Array => {
+      if (!memory) throw new Error("the core called its host before it was ready");
+      return new Uint8Array(memory.buffer, p >>> 0, n >>> 0);
+    };
+    const decoder = new TextDecoder();
+    const imports = {
+      now_ns: () => host.nowNs(),
+      wall_clock_s: () => host.wallClockSeconds(),
+      log: (level: number, p: number, n: number) => host.log(level, decoder.decode(view(p, n))),
+      serial_output: (port: number, p: number, n: number) => host.serialOutput(port, view(p, n)),
+      debug_output: (byte: number) => host.debugOutput(byte),
+      block_read: (handle: number, offset: number, p: number, n: number) =>
+        Number(stores[handle]?.read(offset, view(p, n)) ?? false),
+      block_write: (handle: number, offset: number, p: number, n: number) =>
+        Number(stores[handle]?.write(offset, view(p, n)) ?? false),
+      block_flush: (handle: number) => Number(stores[handle]?.flush() ?? false),
+    };
+    const instance = await WebAssembly.instantiate(module, { oriel: imports });
+    const exports = instance.exports as unknown as Exports;
+    memory = exports.memory;
+    exports._initialize();
+    const core = new Core(exports, stores);
+    core.configure(config);
+    core.check(exports.oriel_create());
+    return core;
+  }
+
+  private configure(config: MachineConfig): void {
+    const e = this.exports;
+    e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
+    e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
+    e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
+    const blobs: Partial<Record<keyof typeof CONFIG_BLOB, Uint8Array | undefined>> = {
+      bios: config.bios,
+      vgabios: config.vgabios,
+      kernel: config.kernel,
+      initrd: config.initrd,
+      append: config.append === undefined ? undefined : new TextEncoder().encode(config.append),
+    };
+    for (const [name, bytes] of Object.entries(blobs)) {
+      if (!bytes || bytes.length === 0) continue;
+      const p = e.oriel_config_blob(CONFIG_BLOB[name as keyof typeof CONFIG_BLOB], bytes.length) >>> 0;
+      if (p === 0) throw new MachineError(`the ${name} of ${bytes.length} bytes does not fit in memory`);
+      this.view(p, bytes.length).set(bytes);
+    }
+    for (const [slot, disk] of Object.entries(config.disks)) {
+      const handle = this.stores.push(disk.store) - 1;
+      const { size, writable } = disk.store;
+      const error = this.text(
+        e.oriel_config_disk(DISK_SLOT[slot as DiskSlot], handle, size, Number(writable), Number(disk.snapshot)),
+      );
+      if (error) throw new MachineError(`${disk.name}: ${error}`);
+    }
+  }
+
+  private view(p: number, n: number): Uint8Array {
+    return new Uint8Array(this.exports.memory.buffer, p >>> 0, n);
+  }
+
+  /** The text that an export returned. */
+  private text(p: number): string {
+    return this.decoder.decode(this.view(p, this.exports.oriel_text_size()));
+  }
+
+  private check(errorText: number): void {
+    const error = this.text(errorText);
+    if (error) throw new MachineError(error);
+  }
+
+  run(maxInsns: number, maxHostNs: number): MachineStatus {
+    return this.exports.oriel_run(maxInsns, maxHostNs);
+  }
+  idleNs(): number {
+    return this.exports.oriel_idle_ns();
+  }
+  reset(): void {
+    this.exports.oriel_reset();
+  }
+  powerButton(): void {
+    this.exports.oriel_power_button();
+  }
+  /** Scan code set 1; 0xE0xx for extended keys. */
+  key(scancode: number, down: boolean): void {
+    this.exports.oriel_key(scancode, Number(down));
+  }
+  /** Screen directions; buttons: 1 left, 2 right, 4 middle. */
+  mouse(dx: number, dy: number, dz: number, buttons: number): void {
+    this.exports.oriel_mouse(dx, dy, dz, buttons);
+  }
+  /** Returns how many bytes the port took. */
+  serialInput(port: number, bytes: Uint8Array): number {
+    const n = Math.min(bytes.length, INPUT_BUFFER);
+    this.view(this.inputBuffer, n).set(bytes.subarray(0, n));
+    return this.exports.oriel_serial_input(port, this.inputBuffer, n);
+  }
+  insertCd(disk: Disk): void {
+    const handle = this.stores.push(disk.store) - 1;
+    const error = this.text(this.exports.oriel_insert_cd(handle, disk.store.size));
+    if (error) throw new MachineError(`${disk.name}: ${error}`);
+  }
+  ejectCd(): void {
+    this.exports.oriel_eject_cd();
+  }
+  flushDisks(): boolean {
+    return this.exports.oriel_flush() !== 0;
+  }
+
+  screenInfo(): ScreenInfo {
+    const p = this.exports.oriel_screen_info() >>> 0;
+    const [width = 0, height = 0, textColumns = 0, textRows = 0, blank = 0, generation = 0] = new Uint32Array(
+      this.exports.memory.buffer,
+      p,
+      6,
+    );
+    return { width, height, textColumns, textRows, blank: blank !== 0, generation };
+  }
+  /** Renders what changed, or everything, into screenPixels(); returns the rectangles written. */
+  screenRender(everything: boolean, blinkOn: boolean): ScreenRect[] {
+    const n = this.exports.oriel_screen_render(Number(everything), Number(blinkOn)) >>> 0;
+    const raw = new Uint32Array(this.exports.memory.buffer, this.exports.oriel_screen_rects() >>> 0, n * 4);
+    const rects: ScreenRect[] = [];
+    for (let i = 0; i < raw.length; i += 4) {
+      const [x = 0, y = 0, width = 0, height = 0] = raw.subarray(i, i + 4);
+      rects.push({ x, y, width, height });
+    }
+    return rects;
+  }
+  /** RGBA, width * height * 4 bytes, as of the last screenRender(). A view: valid until the machine runs again. */
+  screenPixels(info: ScreenInfo): Uint8Array {
+    return this.view(this.exports.oriel_screen_pixels(), info.width * info.height * 4);
+  }
+  screenText(): string {
+    return this.text(this.exports.oriel_screen_text());
+  }
+
+  instructions(): number {
+    return this.exports.oriel_instructions();
+  }
+  virtualTimeNs(): number {
+    return this.exports.oriel_virtual_time_ns();
+  }
+  /** 16 hexadecimal digits. */
+  stateHash(): string {
+    return BigInt.asUintN(64, this.exports.oriel_state_hash()).toString(16).padStart(16, "0");
+  }
+  touchedPages(): number {
+    return this.exports.oriel_touched_pages();
+  }
+  statsJson(): string {
+    return this.text(this.exports.oriel_stats_json());
+  }
+  tripleFaultReport(): string {
+    return this.text(this.exports.oriel_triple_fault_report());
+  }
+  debugDump(): string {
+    return this.text(this.exports.oriel_debug_dump());
+  }
+}
