@@ -28,6 +28,7 @@ struct FloatEnv {
   u8 masked = 0x3f;   // exceptions that are masked: unmasked underflow/overflow change results (x87: biased by 24576)
                       // and when underflow is flagged (SDM Vol. 1, 4.9.1.5)
   u8 flags = 0;       // raised so far: FloatFlags, accumulated
+  bool denormal_operand = false;  // x87: a memory operand was denormal in its own format before it was widened
   bool c1 = false;    // x87: the last result was rounded up (away from zero in magnitude)
 };
 

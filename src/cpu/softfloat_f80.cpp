@@ -7,17 +7,8 @@ namespace oriel {
 
 using namespace softfloat;
 
-namespace {
+namespace softfloat {
 
-bool special(const Num& n) { return n.cls >= Class::kQNan; }
-
-F80 invalid(FloatEnv& e) {
-  e.flags |= kFeInvalid;
-  return kF80DefaultNan;
-}
-
-// One of a, b is a NaN or unsupported. A quiet NaN wins over a signalling one; of two of a kind the larger
-// significand wins, then the positive one.
 F80 propagate(const Num& a, const Num& b, FloatEnv& e) {
   if (a.cls == Class::kUnsupported || b.cls == Class::kUnsupported) return invalid(e);
   if (a.cls == Class::kSNan || b.cls == Class::kSNan) e.flags |= kFeInvalid;
@@ -27,6 +18,10 @@ F80 propagate(const Num& a, const Num& b, FloatEnv& e) {
   if (a.sig != b.sig) return pack_f80_nan(a.sig > b.sig ? a : b);
   return pack_f80_nan(a.sign ? b : a);
 }
+
+}  // namespace softfloat
+
+namespace {
 
 F80 finish(const Wide& w, FloatEnv& e) {
   if (w.sig == 0) return pack_f80(w.sign, 0, 0);

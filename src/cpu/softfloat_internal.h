@@ -147,6 +147,16 @@ inline F80 pack_f80(bool sign, const Rounded& r) {
   return pack_f80(sign, r.sig >> 63 ? static_cast<u32>(r.exp + kF80Bias) : 0, r.sig);
 }
 
+// F80 operands that have no number for a result: NaNs and unsupported encodings.
+inline bool special(const Num& n) { return n.cls >= Class::kQNan; }
+inline F80 invalid(FloatEnv& e) {
+  e.flags |= kFeInvalid;
+  return kF80DefaultNan;
+}
+// One of a, b is special(). A quiet NaN wins over a signalling one; of two of a kind the larger significand
+// wins, then the positive one.
+F80 propagate(const Num& a, const Num& b, FloatEnv& e);
+
 // Rounds to `p` bits in place of hi's upper p bits; true in `carry` when it became 2^64.
 struct RoundedBits {
   u64 sig;
@@ -166,7 +176,7 @@ inline Wide widen(const Num& a) { return {a.sign, a.exp, u128{a.sig} << 64}; }
 
 // Raises kFeDenormal when it should; true when it is unmasked, that is, no result is computed.
 inline bool denormal_stop(bool any, FloatEnv& e) {
-  if (!any) return false;
+  if (!any && !e.denormal_operand) return false;
   e.flags |= kFeDenormal;
   return !(e.masked & kFeDenormal);
 }
