@@ -117,8 +117,8 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
             if (on) io_.add(base, Piix4Pm::kSmbusSize, &piix4_pm_, 1);
             else io_.remove(base, Piix4Pm::kSmbusSize);
           }),
-      vram_(kVramBytes),
-      vga_(mem_, *this, vram_.data(), kVramBytes, std::move(config_.vgabios)) {
+      vram_(static_cast<u8*>(std::calloc(kVramBytes, 1))),
+      vga_(mem_, *this, vram_.get(), kVramBytes, std::move(config_.vgabios)) {
   mem_.set_listener(&cpu_);
   // Memory: conventional RAM, the region of the PAM registers (the host bridge maps it), extended RAM, the BIOS.
   mem_.map(0, 0xa0000, mem_.ram_region(), 0);
@@ -350,7 +350,6 @@ u64 MachineImpl::state_hash() {
   s.io(skipped_ns_);
   s.io(irq_sources_);
   s.io(a20_sources_);
-  s.bytes(vram_.data(), vram_.size());
   for (BlockDevice* d : {config_.hda.get(), config_.hdb.get(), config_.virtio.get()}) {
     u64 written = d ? d->write_hash() : 0;
     s.io(written);

@@ -2,6 +2,8 @@
 // and the host's handle at once, because those three share the question "what time is it".
 #pragma once
 
+#include <cstdlib>
+
 #include "cpu/cpu.h"
 #include "devices/acpi_pm.h"
 #include "devices/debugcon.h"
@@ -123,10 +125,12 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   Piix3 piix3_;
   PiixIde ide_;
   Piix4Pm piix4_pm_;
-  std::vector<u8> vram_;
+  struct Free {
+    void operator()(u8* p) const { std::free(p); }
+  };
+  std::unique_ptr<u8[], Free> vram_;  // from calloc: costs the host only what is touched
   Vga vga_;
   std::unique_ptr<VirtioBlk> virtio_;
-  std::unique_ptr<BlockDevice> old_cd_;
 
   u8 irq_sources_[16] = {};
   u8 a20_sources_ = 0;
