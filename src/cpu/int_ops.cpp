@@ -1,5 +1,7 @@
 // Integer instructions outside the main switch: multiply and divide, rotates and double shifts, bit
 // operations, exchanges, stack frames, loops, flags and decimal arithmetic. SDM Vol. 2.
+#include <array>
+
 #include "cpu/alu.h"
 #include "cpu/exec.h"
 
@@ -317,6 +319,35 @@ bool exec_POPCNT_GvEv(Cpu& c, const Insn& i) {
     set_zf_cf(c, v == 0, false);
     return true;
   });
+}
+
+namespace {
+
+// The reflected CRC-32C (polynomial 11EDC6F41H), a byte at a time from the low end.
+template <class T>
+bool crc32(Cpu& c, const Insn& i) {
+  static constexpr auto kTable = [] {
+    std::array<u32, 256> t{};
+    for (u32 n = 0; n < 256; n++) {
+      u32 v = n;
+      for (int k = 0; k < 8; k++) v = v >> 1 ^ (v & 1 ? 0x82f63b78u : 0);
+      t[n] = v;
+    }
+    return t;
+  }();
+  T v;
+  if (!read_rm<T>(c, i, v)) return false;
+  u32 crc = static_cast<u32>(c.gpr[i.reg]);
+  for (unsigned k = 0; k < sizeof(T); k++) crc = crc >> 8 ^ kTable[(crc ^ static_cast<u32>(v >> 8 * k)) & 0xff];
+  c.gpr[i.reg] = crc;
+  return true;
+}
+
+}  // namespace
+
+bool exec_CRC32_GyEb(Cpu& c, const Insn& i) { return crc32<u8>(c, i); }
+bool exec_CRC32_GyEv(Cpu& c, const Insn& i) {
+  return by_size(i.osz, [&](auto t) { return crc32<decltype(t)>(c, i); });
 }
 
 // ---- moves and exchanges -----------------------------------------------------------------------

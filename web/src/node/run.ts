@@ -55,7 +55,7 @@ class Run {
     };
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
     for (const t of [o.serial, o.debugcon]) if (t.kind === "file") checkOutput(t.path);
-    const module = await WebAssembly.compile(readWhole(wasmPath));
+    const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
 
     const { images, disks } = openImages(o);
     try {
