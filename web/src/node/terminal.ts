@@ -83,7 +83,6 @@ export class TerminalInput {
   close(): void {
     if (process.stdin.isTTY) process.stdin.setRawMode(false);
     process.stdin.pause();
-    process.stdin.unref();
   }
 }
 
