@@ -22,6 +22,9 @@ namespace oriel::cli {
 namespace {
 
 constexpr u64 kSliceNs = 15'000'000;
+// In the deterministic mode input enters at multiples of this many instructions (and when the guest waits for
+// nothing but input), so that a script's run is the same on every host: web/src/node/run.ts has the same number.
+constexpr u64 kDeterministicSlice = 250'000;
 
 volatile sig_atomic_t g_signal = 0;
 void on_signal(int n) { g_signal = n; }
@@ -60,8 +63,10 @@ bool screenshot(Machine& m, const std::string& path, std::string& error) {
   // A display that is off has no picture: one black pixel.
   const u32 w = std::max(1u, info.width), h = std::max(1u, info.height);
   std::vector<u8> rgba(usize{w} * h * 4);
-  if (info.width && info.height) screen.render(rgba.data(), true, true);
-  else rgba[3] = 255;
+  if (info.width && info.height)
+    screen.render(rgba.data(), true, true);
+  else
+    rgba[3] = 255;
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   image.width = w;
@@ -93,7 +98,8 @@ class Run {
     config.deterministic = o_.deterministic;
     config.append = o_.append;
     config.boot_order = o_.boot;
-    void* ram = ::mmap(nullptr, config.memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* ram = ::mmap(nullptr, config.memory_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (ram == MAP_FAILED) return usage("cannot have " + std::to_string(o_.memory_mib) + " MiB of memory");
     config.ram = static_cast<u8*>(ram);
     const std::string kernel = o_.kernel;
@@ -102,7 +108,7 @@ class Run {
     if (!host_.serial.open(o_.serial, 1, error) || !host_.debugcon.open(o_.debugcon, 2, error)) return usage(error);
     host_.script = script_.get();
 
-    struct sigaction sa {};
+    struct sigaction sa{};
     sa.sa_handler = on_signal;
     for (int s : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(s, &sa, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
@@ -193,29 +199,31 @@ class Run {
     }
     start_ns_ = host_.monotonic_ns();
     const u64 end_ns = o_.max_seconds > 0 ? start_ns_ + static_cast<u64>(o_.max_seconds * 1e9) : ~u64{0};
-    u64 slice_insns = 1'000'000;  // deterministic mode has no time limit of its own: this one adapts
     u64 next_hash = o_.hash_every ? o_.hash_every : ~u64{0};
+    bool take_input = true;
     for (;;) {
       if (quit) return kPoweredOff;
       if (g_signal) return kSignal + g_signal;
-      const u64 before = host_.monotonic_ns();
-      if (before >= end_ns) {
+      if (host_.monotonic_ns() >= end_ns) {
         char text[40];
         std::snprintf(text, sizeof text, "%g seconds", o_.max_seconds);
         return ran_out(text);
       }
-      if (input) {
-        input->read();
+      if (input) input->read();
+      if (input && take_input) {
         input->drain([&](const u8* p, usize n) { return m.serial_input(0, p, n); });
       }
-      if (script_ && !run_script()) return kPoweredOff;
+      if (script_ && take_input && !run_script()) return kPoweredOff;
 
       const u64 done = m.instructions();
-      if (o_.max_instructions && done >= o_.max_instructions) return ran_out(std::to_string(o_.max_instructions) + " instructions");
+      if (o_.max_instructions && done >= o_.max_instructions)
+        return ran_out(std::to_string(o_.max_instructions) + " instructions");
       u64 room = next_hash - done;
       if (o_.max_instructions) room = std::min(room, o_.max_instructions - done);
-      const u64 limit = o_.deterministic ? std::min(room, slice_insns) : room;
-      const MachineStatus status = m.run(limit, kSliceNs);
+      const MachineStatus status =
+          o_.deterministic ? m.run(std::min(room, kDeterministicSlice - done % kDeterministicSlice), ~u64{0})
+                           : m.run(room, kSliceNs);
+      take_input = !o_.deterministic || status == MachineStatus::kIdle || m.instructions() % kDeterministicSlice == 0;
       if (!host_.serial.flush()) return kSignal + SIGPIPE;
       host_.debugcon.flush();
 
@@ -226,12 +234,9 @@ class Run {
       }
       if (status == MachineStatus::kPoweredOff) return kPoweredOff;
       if (status == MachineStatus::kTripleFault) {
-        std::fprintf(stderr, "oriel: the guest shut itself down by a triple fault\n%s\n", m.triple_fault_report().c_str());
+        std::fprintf(stderr, "oriel: the guest shut itself down by a triple fault\n%s\n",
+                     m.triple_fault_report().c_str());
         return kTripleFaulted;
-      }
-      if (o_.deterministic && limit == slice_insns) {
-        const u64 took = std::max<u64>(host_.monotonic_ns() - before, 1);
-        slice_insns = std::clamp<u64>(slice_insns * kSliceNs / took, slice_insns / 2 + 10'000, slice_insns * 2);
       }
       if (status == MachineStatus::kIdle) {
         u64 ns = std::min<u64>(m.idle_ns(), 1'000'000'000);
@@ -261,13 +266,15 @@ class Run {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
     char head[512];
-    std::snprintf(head, sizeof head,
-                  "{\n  \"host\": \"native\",\n  \"exit_status\": %d,\n  \"seconds\": %.3f,\n  \"busy_seconds\": %.3f,\n"
-                  "  \"instructions\": %llu,\n  \"mips\": %.3f,\n  \"touched_bytes\": %llu,\n  \"peak_rss_bytes\": %llu,\n  \"machine\": ",
-                  status, seconds, busy, static_cast<unsigned long long>(machine_->instructions()),
-                  static_cast<double>(machine_->instructions()) / 1e6 / busy,
-                  static_cast<unsigned long long>(machine_->touched_pages() * 4096),
-                  static_cast<unsigned long long>(usage.ru_maxrss) * 1024);
+    std::snprintf(
+        head, sizeof head,
+        "{\n  \"host\": \"native\",\n  \"exit_status\": %d,\n  \"seconds\": %.3f,\n  \"busy_seconds\": %.3f,\n"
+        "  \"instructions\": %llu,\n  \"mips\": %.3f,\n  \"touched_bytes\": %llu,\n  \"peak_rss_bytes\": %llu,\n  "
+        "\"machine\": ",
+        status, seconds, busy, static_cast<unsigned long long>(machine_->instructions()),
+        static_cast<double>(machine_->instructions()) / 1e6 / busy,
+        static_cast<unsigned long long>(machine_->touched_pages() * 4096),
+        static_cast<unsigned long long>(usage.ru_maxrss) * 1024);
     return head + machine_->stats_json() + "\n}\n";
   }
 

@@ -36,6 +36,15 @@ export enum MachineStatus {
   TripleFault,
 }
 
+/** What a script asks of the host next (src/machine/script.h). */
+export enum ScriptStep {
+  Waiting,
+  Screenshot,
+  Print,
+  End,
+  Finished,
+}
+
 export type DiskSlot = "hda" | "hdb" | "cdrom" | "virtio";
 
 export interface Disk {
@@ -52,10 +61,14 @@ export interface MachineConfig {
   bios: Uint8Array;
   vgabios: Uint8Array;
   kernel?: Uint8Array | undefined;
+  /** What error messages call the kernel. */
+  kernelName?: string | undefined;
   initrd?: Uint8Array | undefined;
   append?: string | undefined;
   bootOrder?: "c" | "d" | undefined;
   disks: Partial<Record<DiskSlot, Disk>>;
+  /** A test script, and what error messages call it. */
+  script?: { text: Uint8Array; name: string } | undefined;
 }
 
 export interface ScreenInfo {
@@ -86,6 +99,8 @@ interface Exports {
   oriel_config_number(field: number, value: number): void;
   oriel_config_blob(field: number, n: number): number;
   oriel_config_disk(slot: number, handle: number, size: number, writable: number, snapshot: number): number;
+  oriel_config_script(text: number, n: number): number;
+  oriel_config_memory(): number;
   oriel_create(): number;
   oriel_run(maxInsns: number, maxHostNs: number): number;
   oriel_idle_ns(): number;
@@ -97,6 +112,10 @@ interface Exports {
   oriel_insert_cd(handle: number, size: number): number;
   oriel_eject_cd(): void;
   oriel_flush(): number;
+  oriel_script_step(): number;
+  oriel_script_text(): number;
+  oriel_script_waiting_for(): number;
+  oriel_script_idle_ns(): number;
   oriel_screen_info(): number;
   oriel_screen_render(everything: number, blinkOn: number): number;
   oriel_screen_pixels(): number;
@@ -159,7 +178,8 @@ export class Core {
     exports._initialize();
     const core = new Core(exports, stores);
     core.configure(config);
-    core.check(exports.oriel_create());
+    core.check(exports.oriel_config_memory());
+    core.check(exports.oriel_create(), config.kernelName);
     return core;
   }
 
@@ -184,10 +204,18 @@ export class Core {
     for (const [slot, disk] of Object.entries(config.disks)) {
       const handle = this.stores.push(disk.store) - 1;
       const { size, writable } = disk.store;
-      const error = this.text(
+      this.check(
         e.oriel_config_disk(DISK_SLOT[slot as DiskSlot], handle, size, Number(writable), Number(disk.snapshot)),
+        disk.name,
       );
-      if (error) throw new MachineError(`${disk.name}: ${error}`);
+    }
+    if (config.script) {
+      const { text, name } = config.script;
+      const p = e.oriel_alloc(text.length) >>> 0;
+      if (p === 0) throw new MachineError(`${name}: too long`);
+      this.view(p, text.length).set(text);
+      this.check(e.oriel_config_script(p, text.length), name);
+      e.oriel_free(p);
     }
   }
 
@@ -200,9 +228,9 @@ export class Core {
     return this.decoder.decode(this.view(p, this.exports.oriel_text_size()));
   }
 
-  private check(errorText: number): void {
+  private check(errorText: number, name?: string): void {
     const error = this.text(errorText);
-    if (error) throw new MachineError(error);
+    if (error) throw new MachineError(name === undefined ? error : `${name}: ${error}`);
   }
 
   run(maxInsns: number, maxHostNs: number): MachineStatus {
@@ -233,14 +261,30 @@ export class Core {
   }
   insertCd(disk: Disk): void {
     const handle = this.stores.push(disk.store) - 1;
-    const error = this.text(this.exports.oriel_insert_cd(handle, disk.store.size));
-    if (error) throw new MachineError(`${disk.name}: ${error}`);
+    this.check(this.exports.oriel_insert_cd(handle, disk.store.size), disk.name);
   }
   ejectCd(): void {
     this.exports.oriel_eject_cd();
   }
   flushDisks(): boolean {
     return this.exports.oriel_flush() !== 0;
+  }
+
+  /** Goes on with the script: call it between slices, and again at once after Screenshot and Print. */
+  scriptStep(): ScriptStep {
+    return this.exports.oriel_script_step();
+  }
+  /** After Screenshot: the file's name. After Print: what to print. */
+  scriptText(): string {
+    return this.text(this.exports.oriel_script_text());
+  }
+  /** The command that the script waits at; empty when it is over. */
+  scriptWaitingFor(): string {
+    return this.text(this.exports.oriel_script_waiting_for());
+  }
+  /** The guest's time until scriptStep() can do more without new output. */
+  scriptIdleNs(): number {
+    return this.exports.oriel_script_idle_ns();
   }
 
   screenInfo(): ScreenInfo {

@@ -7,18 +7,23 @@
 #include <vector>
 
 #include "machine/machine.h"
+#include "machine/script.h"
 
 namespace oriel {
 namespace {
 
 class WasmHost final : public Host {
  public:
+  std::unique_ptr<Script> script;
   u64 monotonic_ns() override { return static_cast<u64>(imports::now_ns()); }
   u64 wall_clock_s() override { return static_cast<u64>(imports::wall_clock_s()); }
   void log(LogLevel level, const char* text) override {
     imports::log(static_cast<u32>(level), text, std::strlen(text));
   }
-  void serial_output(unsigned port, const u8* data, usize n) override { imports::serial_output(port, data, n); }
+  void serial_output(unsigned port, const u8* data, usize n) override {
+    imports::serial_output(port, data, n);
+    if (port == 0 && script) script->serial_output(data, n);
+  }
   void debug_output(u8 byte) override { imports::debug_output(byte); }
 };
 
@@ -136,13 +141,24 @@ const char* config_disk(u32 slot, u32 handle, double size, u32 writable, u32 sna
   return give("");
 }
 
+// Returns an empty text, or what is wrong with the `n` bytes of the script.
+ORIEL_EXPORT(config_script) const char* config_script(const char* text, usize n) {
+  std::string error;
+  instance().host.script = Script::parse(std::string(text, n), error);
+  return give(error);
+}
+
+// Returns an empty text, or why the guest cannot have its memory. After everything else that is configured.
+ORIEL_EXPORT(config_memory) const char* config_memory() {
+  MachineConfig& c = instance().config;
+  c.ram = grow_memory(c.memory_bytes);
+  return give(c.ram ? "" : "cannot have " + std::to_string(c.memory_bytes >> 20) + " MiB of memory");
+}
+
 // Returns an empty text, or why there is no machine.
 ORIEL_EXPORT(create) const char* create() {
   Instance& i = instance();
   if (i.machine) return give("there is a machine already");
-  u64 mib = i.config.memory_bytes >> 20;
-  i.config.ram = grow_memory(i.config.memory_bytes);
-  if (!i.config.ram) return give("cannot have " + std::to_string(mib) + " MiB of memory");
   std::string error;
   i.machine = Machine::create(i.host, std::move(i.config), error);
   i.config = MachineConfig{};
@@ -172,6 +188,20 @@ ORIEL_EXPORT(insert_cd) const char* insert_cd(u32 handle, double size) {
 }
 ORIEL_EXPORT(eject_cd) void eject_cd() { instance().machine->insert_cd(nullptr); }
 ORIEL_EXPORT(flush) u32 flush() { return instance().machine->flush_disks(); }
+
+// ---- The script, when there is one ------------------------------------------------------------------
+
+// Returns a Script::Step.
+ORIEL_EXPORT(script_step) u32 script_step() {
+  return static_cast<u32>(instance().host.script->step(*instance().machine));
+}
+ORIEL_EXPORT(script_text) const char* script_text() { return give(instance().host.script->text()); }
+ORIEL_EXPORT(script_waiting_for) const char* script_waiting_for() {
+  return give(instance().host.script->waiting_for());
+}
+ORIEL_EXPORT(script_idle_ns) double script_idle_ns() {
+  return static_cast<double>(instance().host.script->idle_ns(*instance().machine));
+}
 
 // ---- The screen ------------------------------------------------------------------------------------
 

@@ -42,6 +42,14 @@ export function openOutput(path: string): number {
   }
 }
 
+export function writeWhole(path: string, data: Uint8Array | string): void {
+  try {
+    fs.writeFileSync(path, data);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
 /** Throws unless a file could be created or replaced at `path`; touches nothing. */
 export function checkOutput(path: string): void {
   try {

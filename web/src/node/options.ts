@@ -51,7 +51,7 @@ interface Group {
 
 function positive(name: string, value: string, integer: boolean): number {
   const n = Number(value);
-  if (!/^[0-9]*\.?[0-9]+$/.test(value) || !(n > 0) || n > Number.MAX_SAFE_INTEGER || (integer && n % 1 !== 0)) {
+  if (!/^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(value) || !(n > 0) || n > Number.MAX_SAFE_INTEGER || (integer && n % 1 !== 0)) {
     throw new UsageError(`--${name}: '${value}' is not a positive ${integer ? "whole " : ""}number`);
   }
   return n;
@@ -66,6 +66,14 @@ function pathAfter(name: string, prefix: string, value: string): string {
   return path;
 }
 
+/** Sets a file's name; an empty one is none. */
+function path(key: "kernel" | "initrd" | "hda" | "hdb" | "virtio" | "cdrom" | "script") {
+  return (o: RunOptions, value: string): void => {
+    if (value === "") delete o[key];
+    else o[key] = value;
+  };
+}
+
 function target(name: string, value: string): SerialTarget {
   if (value === "stdio" || value === "none") return { kind: value };
   if (value.startsWith("file:") && value.length > 5) return { kind: "file", path: value.slice(5) };
@@ -76,13 +84,13 @@ const GROUPS: Group[] = [
   {
     title: "What to boot (at least one)",
     options: [
-      { name: "kernel", value: "F", help: "a Linux kernel (bzImage), booted directly", set: (o, v) => void (o.kernel = v) },
-      { name: "initrd", value: "F", help: "its initial RAM disk", set: (o, v) => void (o.initrd = v) },
+      { name: "kernel", value: "F", help: "a Linux kernel (bzImage), booted directly", set: path("kernel") },
+      { name: "initrd", value: "F", help: "its initial RAM disk", set: path("initrd") },
       { name: "append", value: "TEXT", help: "its command line", set: (o, v) => void (o.append = v) },
-      { name: "hda", value: "F", help: "raw disk image, IDE primary master", set: (o, v) => void (o.hda = v) },
-      { name: "hdb", value: "F", help: "raw disk image, IDE primary slave", set: (o, v) => void (o.hdb = v) },
-      { name: "virtio", value: "F", help: "raw disk image, virtio-blk", set: (o, v) => void (o.virtio = v) },
-      { name: "cdrom", value: "F", help: "CD image (.iso), IDE secondary master", set: (o, v) => void (o.cdrom = v) },
+      { name: "hda", value: "F", help: "raw disk image, IDE primary master", set: path("hda") },
+      { name: "hdb", value: "F", help: "raw disk image, IDE primary slave", set: path("hdb") },
+      { name: "virtio", value: "F", help: "raw disk image, virtio-blk", set: path("virtio") },
+      { name: "cdrom", value: "F", help: "CD image (.iso), IDE secondary master", set: path("cdrom") },
       {
         name: "boot",
         value: "c|d",
@@ -176,7 +184,7 @@ const GROUPS: Group[] = [
         help: "print the state hash every N instructions (needs --deterministic)",
         set: (o, v) => void (o.hashEvery = positive("hash-every", v, true)),
       },
-      { name: "script", value: "F", help: "a test script that types and waits", set: (o, v) => void (o.script = v) },
+      { name: "script", value: "F", help: "a test script that types and waits (docs/script.md)", set: path("script") },
       { name: "help", help: "print this", set: (o) => void (o.help = true) },
     ],
   },

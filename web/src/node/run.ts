@@ -1,15 +1,19 @@
 // `oriel run` under Node: opens everything, then runs the machine in slices between which stdin, signals and
 // timers get their turn.
-import * as fs from "node:fs";
 import { performance } from "node:perf_hooks";
 
-import { Core, LogLevel, MachineError, MachineStatus, type CoreHost, type Disk, type DiskSlot } from "../core.ts";
-import { checkOutput, ImageFile, openOutput, readWhole } from "./files.ts";
+import { Core, LogLevel, MachineError, MachineStatus, ScriptStep, type CoreHost, type Disk, type DiskSlot } from "../core.ts";
+import { checkOutput, ImageFile, openOutput, readWhole, writeWhole } from "./files.ts";
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
 import { ByteSink, TerminalInput } from "./terminal.ts";
 
 const SLICE_NS = 15e6;
+/**
+ * In the deterministic mode input enters at multiples of this many instructions (and when the guest waits for
+ * nothing but input), so that a script's run is the same on every host: src/cli/run.cpp has the same number.
+ */
+const DETERMINISTIC_SLICE = 250_000;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 /** Opens the images that `o` names; closes those it opened when one of them cannot be. */
@@ -53,6 +57,7 @@ class Run {
       kernel: o.kernel === undefined ? undefined : readWhole(o.kernel),
       initrd: o.initrd === undefined ? undefined : readWhole(o.initrd),
     };
+    const script = o.script === undefined ? undefined : { text: readWhole(o.script), name: o.script };
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
     for (const t of [o.serial, o.debugcon]) if (t.kind === "file") checkOutput(t.path);
     const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
@@ -63,9 +68,11 @@ class Run {
         memoryBytes: o.memoryMib * 2 ** 20,
         deterministic: o.deterministic,
         ...bytes,
+        kernelName: o.kernel,
         append: o.append,
         bootOrder: o.boot,
         disks,
+        script,
       });
       this.serial = ByteSink.open(o.serial, process.stdout, openOutput);
       this.debugcon = ByteSink.open(o.debugcon, process.stderr, openOutput);
@@ -118,8 +125,8 @@ class Run {
     this.startMs = performance.now();
     const status = await this.slices(core);
     this.serial?.flush();
-    if (o.displayPng !== undefined) fs.writeFileSync(o.displayPng, pngOfScreen(core));
-    if (o.statsJson !== undefined) fs.writeFileSync(o.statsJson, this.stats(core, status));
+    if (o.displayPng !== undefined) writeWhole(o.displayPng, pngOfScreen(core));
+    if (o.statsJson !== undefined) writeWhole(o.statsJson, this.stats(core, status));
     return status;
   }
 
@@ -127,18 +134,21 @@ class Run {
     const { o } = this;
     const endMs = this.startMs + (o.maxSeconds ?? Infinity) * 1000;
     const endInsns = o.maxInstructions ?? Infinity;
-    let sliceInsns = 100_000; // deterministic mode has no time limit of its own: this one adapts
     let nextHash = o.hashEvery ?? Infinity;
+    let takeInput = true;
     while (this.stopWith === undefined) {
-      const before = performance.now();
-      if (before >= endMs) return this.ranOut(`${o.maxSeconds} seconds`);
-      this.input?.drain((bytes) => core.serialInput(0, bytes));
+      if (performance.now() >= endMs) return this.ranOut(core, `${o.maxSeconds} seconds`);
+      if (takeInput) this.input?.drain((bytes) => core.serialInput(0, bytes));
+      if (o.script !== undefined && takeInput && !this.runScript(core)) return EXIT.poweredOff;
 
       const done = core.instructions();
-      if (done >= endInsns) return this.ranOut(`${o.maxInstructions} instructions`);
-      const room = Math.min(endInsns, nextHash) - done;
-      const limit = o.deterministic ? Math.min(room, sliceInsns) : Math.min(room, Number.MAX_SAFE_INTEGER);
-      const status = core.run(limit, SLICE_NS);
+      if (done >= endInsns) return this.ranOut(core, `${o.maxInstructions} instructions`);
+      const room = Math.min(endInsns, nextHash, Number.MAX_SAFE_INTEGER) - done;
+      const status = o.deterministic
+        ? core.run(Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE)), Number.MAX_SAFE_INTEGER)
+        : core.run(room, SLICE_NS);
+      takeInput =
+        !o.deterministic || status === MachineStatus.Idle || core.instructions() % DETERMINISTIC_SLICE === 0;
       this.serial?.flush();
       this.debugcon?.flush();
 
@@ -151,18 +161,40 @@ class Run {
         process.stderr.write(`oriel: the guest shut itself down by a triple fault\n${core.tripleFaultReport()}\n`);
         return EXIT.tripleFault;
       }
-      if (o.deterministic && limit === sliceInsns) {
-        const ms = performance.now() - before;
-        sliceInsns = Math.round(Math.min(1e8, Math.max(1e4, sliceInsns * Math.min(2, SLICE_NS / 1e6 / ms))));
-      }
-      const idleMs = status === MachineStatus.Idle ? core.idleNs() / 1e6 : 0;
+      let idleMs = status === MachineStatus.Idle ? core.idleNs() / 1e6 : 0;
+      if (idleMs > 0 && o.script !== undefined) idleMs = Math.min(idleMs, core.scriptIdleNs() / 1e6);
       await this.pause(Math.min(idleMs, endMs - performance.now()));
     }
     return this.stopWith;
   }
 
-  private ranOut(what: string): number {
+  /** Lets the script go on. False: it ended the run. */
+  private runScript(core: Core): boolean {
+    for (;;) {
+      switch (core.scriptStep()) {
+        case ScriptStep.Waiting:
+        case ScriptStep.Finished:
+          return true;
+        case ScriptStep.End:
+          return false;
+        case ScriptStep.Print:
+          process.stdout.write(core.scriptText());
+          break;
+        case ScriptStep.Screenshot:
+          try {
+            writeWhole(core.scriptText(), pngOfScreen(core));
+          } catch (error) {
+            process.stderr.write(`oriel: ${(error as Error).message}\n`);
+          }
+          break;
+      }
+    }
+  }
+
+  private ranOut(core: Core, what: string): number {
     process.stderr.write(`oriel: stopped after ${what}\n`);
+    const waitingFor = this.o.script === undefined ? "" : core.scriptWaitingFor();
+    if (waitingFor) process.stderr.write(`oriel: the script waits at ${waitingFor}\n`);
     return EXIT.timeOut;
   }
 
