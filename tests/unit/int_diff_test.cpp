@@ -255,7 +255,7 @@ int main(int argc, char** argv) {
       bool bit_string = memory && (id == "BT_EvGv" || id == "BTS_EvGv" || id == "BTR_EvGv" || id == "BTC_EvGv");
       if (bit_string && reg != kRBX) regs[reg] = static_cast<u64>(static_cast<s64>(rnd() % 0x2000) - 0x1000);
       if (bit_string && reg == kRBX) continue;
-      if ((insn.op == OP_UD)) continue;
+      if (insn.op == OP_UD) continue;
       u32 flags = (static_cast<u32>(rnd()) & kArith) | 2;
       if ((f.attrs & REPS) && (rnd() & 1)) flags |= kDF;
       u8* data = reinterpret_cast<u8*>(kData);
