@@ -70,7 +70,11 @@ const bundles = [
   },
   {
     ...common,
-    entryPoints: { page: "web/src/page/page.ts", worker: "web/src/worker/worker.ts" },
+    entryPoints: [
+      { in: "web/src/page/page.ts", out: "page" },
+      { in: "web/src/page/page.css", out: "page" },
+      { in: "web/src/worker/worker.ts", out: "worker" },
+    ],
     outdir: PAGE,
     platform: "browser",
   },

@@ -136,6 +136,12 @@ const CONFIG_NUMBER = { memoryBytes: 0, deterministic: 1, nsPerInsn: 2, bootOrde
 const CONFIG_BLOB = { bios: 0, vgabios: 1, kernel: 2, initrd: 3, append: 4 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
 
+/**
+ * In the deterministic mode input enters at multiples of this many instructions (and when the guest waits for
+ * nothing but input), so that a script's run is the same on every host: src/cli/run.cpp has the same number.
+ */
+export const DETERMINISTIC_SLICE = 250_000;
+
 /** Serial input goes through one buffer of this size; what does not fit waits in the host. */
 const INPUT_BUFFER = 4096;
 

@@ -2,18 +2,13 @@
 // timers get their turn.
 import { performance } from "node:perf_hooks";
 
-import { Core, LogLevel, MachineError, MachineStatus, ScriptStep, type CoreHost, type Disk, type DiskSlot } from "../core.ts";
+import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, ScriptStep, type CoreHost, type Disk, type DiskSlot } from "../core.ts";
 import { checkOutput, ImageFile, openOutput, readWhole, writeWhole } from "./files.ts";
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
 import { ByteSink, TerminalInput } from "./terminal.ts";
 
 const SLICE_NS = 15e6;
-/**
- * In the deterministic mode input enters at multiples of this many instructions (and when the guest waits for
- * nothing but input), so that a script's run is the same on every host: src/cli/run.cpp has the same number.
- */
-const DETERMINISTIC_SLICE = 250_000;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 /** Opens the images that `o` names; closes those it opened when one of them cannot be. */
