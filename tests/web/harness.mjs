@@ -22,19 +22,14 @@ const CHROMIUM_FLAGS = [
   "--disable-sync",
 ];
 
-/** Debian's kernels and initramfs images, which tools/guests.mjs makes. */
-export const LINUX = {
-  64: guest("64", "amd64"),
-  32: guest("32", "686"),
-};
+/** What tools/guests.mjs makes: amd64/ and 686/ with a kernel and an initramfs, demo.img, rescue.iso. */
+const GUESTS = process.env["ORIEL_GUESTS"] ?? path.join(ROOT, ".cache/guests");
 
-/** @param {string} bits @param {string} directory */
-function guest(bits, directory) {
-  const cached = path.join(ROOT, ".cache/guests", directory);
-  return {
-    kernel: process.env[`ORIEL_KERNEL${bits}`] ?? path.join(cached, "vmlinuz"),
-    initrd: process.env[`ORIEL_INITRD${bits}`] ?? path.join(cached, "initrd"),
-  };
+/** @param {string} name */
+export function guest(name) {
+  const file = path.join(GUESTS, name);
+  if (!fs.existsSync(file)) throw new Error(`there is no ${file}: make the guests first (./run --build-only)`);
+  return file;
 }
 
 /** Screenshots go here when it is set. */
@@ -158,6 +153,17 @@ export class OrielPage {
   /** @param {string} selector */
   text(selector) {
     return this.page.$eval(selector, (element) => element.textContent ?? "");
+  }
+
+  /** Types as a person does, who holds Shift for what needs it. @param {string} text */
+  async type(text) {
+    const { keyboard } = this.page;
+    for (const character of text) {
+      const shift = /[A-Z~!@#$%^&*()_+{}|:"<>?]/.test(character);
+      if (shift) await keyboard.down("ShiftLeft");
+      await keyboard.press(/** @type {import("puppeteer-core").KeyInput} */ (character), { delay: 20 });
+      if (shift) await keyboard.up("ShiftLeft");
+    }
   }
 
   status() {

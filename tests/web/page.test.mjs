@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { assemble, Browser, NODE_COMMAND, until } from "./harness.mjs";
+import { assemble, Browser, guest, NODE_COMMAND, until } from "./harness.mjs";
 
 /** @type {Browser} */
 let browser;
@@ -370,6 +370,24 @@ describe("what cannot be", () => {
     await p.page.evaluate(() => Reflect.deleteProperty(window, "WebAssembly"));
     await p.boot(blank);
     await refused(p, /no WebAssembly/);
+  });
+});
+
+describe("Debian's guests", () => {
+  onPage("a disk boots to GRUB's menu, which the keyboard moves in", async (p) => {
+    await p.boot(guest("demo.img"));
+    await p.screen("GNU GRUB");
+    await p.screen(/\*Oriel demo: Linux, 64-bit/);
+    await p.screenshot("grub");
+    await p.page.keyboard.press("ArrowDown");
+    await p.screen(/\*Oriel demo: Linux, 32-bit/);
+  });
+
+  onPage("a CD boots by El Torito", async (p) => {
+    await p.boot(guest("rescue.iso"));
+    assert.deepEqual(await p.page.$$eval("#file-list select", (all) => all.map((s) => s.value)), ["cdrom"]);
+    await p.screen("GNU GRUB");
+    await p.screenshot("rescue cd");
   });
 });
 

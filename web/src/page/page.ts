@@ -30,7 +30,7 @@ const OVERLAY_TEXT: Partial<Record<PageState, string>> = {
   off: "Choose a guest, then press Start.",
   starting: "Starting…",
   paused: "Paused",
-  poweredOff: "The guest has powered off. Reset switches it on again.",
+  poweredOff: "The guest has powered off. Reset switches it on again, with what it has written; Start begins afresh.",
   tripleFault: "The guest shut itself down by a triple fault.",
 };
 const KEY_COMBINATIONS: [label: string, codes: string][] = [
@@ -87,7 +87,7 @@ class Page {
     );
     byId<HTMLFormElement>("guest-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!this.machine) void this.startForm();
+      if (!this.busy) void this.startForm();
     });
     this.start.addEventListener("click", () => (this.busy ? this.stop() : void this.startForm()));
     this.pause.addEventListener("click", () =>
@@ -117,8 +117,12 @@ class Page {
     requestAnimationFrame(frame);
   }
 
+  /** The guest has come to its end by itself. */
+  private get ended(): boolean {
+    return this.state === "poweredOff" || this.state === "tripleFault";
+  }
   private get busy(): boolean {
-    return this.machine !== undefined || this.state === "starting";
+    return (this.machine !== undefined && !this.ended) || this.state === "starting";
   }
 
   private async startForm(): Promise<void> {
@@ -191,7 +195,7 @@ class Page {
   private setState(state: PageState): void {
     this.state = state;
     const on = this.machine !== undefined && state !== "starting";
-    const ended = state === "poweredOff" || state === "tripleFault";
+    const { ended } = this;
     const pill = byId("state");
     pill.textContent = STATE_TEXT[state];
     pill.dataset["state"] = state;

@@ -1,6 +1,10 @@
-// The guest's screen on a canvas: draws what changed, and sizes the canvas to whole pixels where there is room.
+// The guest's screen on a canvas: draws what changed, and sizes the canvas to the room there is.
 import type { ScreenInfo } from "../core.ts";
 import type { FromWorker } from "../protocol.ts";
+
+/** The share of the window's height that the screen may take, so that the terminal stays in view. */
+const PAGE_SHARE = 0.62;
+const MIN_ROOM = 420;
 
 export class ScreenView {
   private readonly context: CanvasRenderingContext2D;
@@ -51,20 +55,19 @@ export class ScreenView {
     this.fit();
   }
 
-  /** The largest whole number of screen pixels a guest pixel that fits; smaller than one when none does. */
+  /** As large as fits in half steps, from one CSS pixel a guest pixel on; smaller when not even that fits. */
   private fit(): void {
     const { canvas, box } = this;
+    const style = getComputedStyle(box);
+    const paddingX = parseFloat(style.paddingLeft) * 2;
+    const paddingY = parseFloat(style.paddingTop) * 2;
+    const roomX = box.clientWidth - paddingX;
     const fullScreen = document.fullscreenElement === box;
-    const room = {
-      width: box.clientWidth,
-      height: fullScreen ? box.clientHeight : Math.max(402, window.innerHeight - 200),
-    };
-    const scale = Math.min(room.width / canvas.width, room.height / canvas.height);
-    const pixels = Math.floor(scale * devicePixelRatio);
-    const whole = pixels >= 1 && pixels / devicePixelRatio >= 1;
-    const used = whole ? pixels / devicePixelRatio : Math.min(scale, 1);
-    canvas.classList.toggle("crisp", whole);
-    canvas.style.width = `${canvas.width * used}px`;
-    canvas.style.height = `${canvas.height * used}px`;
+    const roomY = (fullScreen ? box.clientHeight : Math.max(MIN_ROOM, window.innerHeight * PAGE_SHARE)) - paddingY;
+    const most = Math.min(roomX / canvas.width, roomY / canvas.height);
+    const scale = most < 1 ? most : Math.floor(most * 2) / 2;
+    canvas.classList.toggle("crisp", Number.isInteger(scale * devicePixelRatio));
+    canvas.style.width = `${canvas.width * scale}px`;
+    canvas.style.height = `${canvas.height * scale}px`;
   }
 }

@@ -1,0 +1,4 @@
+// @ts-check
+import { bootLinux } from "./linux.mjs";
+
+bootLinux("amd64", "x86_64");
