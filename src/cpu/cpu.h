@@ -281,6 +281,9 @@ class Cpu final : public PhysMemListener {
   // Executes until `icount` reaches `limit` (exactly), or something ends it earlier. Interrupts and
   // exceptions are delivered inside.
   RunResult run(u64 limit);
+  // After this many faults, interrupts or unfinished REPs in one run() control goes back to the host even if no
+  // instruction retired: a guest must not be able to hold it.
+  u32 max_spins = 4096;
   // The block loop: executes until `limit`, an event, or a fault (recorded in exc, rip at its start).
   enum class Exit : u8 { kNormal, kFault, kAgain /* an unfinished REP */ };
   static Exit execute(Cpu& c, u64 limit, bool single);

@@ -6,14 +6,6 @@
 
 namespace oriel {
 
-namespace {
-
-// After this many faults or unfinished REPs in one run() without leaving, control goes back to the
-// host even if no instruction retired: a guest must not be able to hold it.
-constexpr u32 kMaxSpins = 4096;
-
-}  // namespace
-
 // Between instructions: reset-like conditions, debug traps, NMI, INTR (SDM Vol. 3, table 6-2).
 // `single` becomes true when exactly one instruction is to be executed next.
 Cpu::EventAction Cpu::handle_events(bool& single) {
@@ -84,7 +76,7 @@ RunResult Cpu::run(u64 limit) {
       switch (handle_events(single)) {
         case EventAction::kGo: break;
         case EventAction::kAgain:
-          if (++spins > kMaxSpins) return RunResult::kBudget;
+          if (++spins > max_spins) return RunResult::kBudget;
           continue;
         case EventAction::kHalted: return RunResult::kHalted;
         case EventAction::kExit: return RunResult::kExit;
@@ -100,7 +92,7 @@ RunResult Cpu::run(u64 limit) {
         stats.exceptions++;
         deliver_exception();
       }
-      if (++spins > kMaxSpins) return RunResult::kBudget;
+      if (++spins > max_spins) return RunResult::kBudget;
     } else if (single) {
       if (rf) rflags &= ~static_cast<u32>(kRF);
       if (tf) {

@@ -208,6 +208,7 @@ void Cpu::deliver_exception() {
     }
     if (interrupt(e.vector, IntKind::kException, e.has_error, e.error)) return;
     if (e.vector == kDF_) {
+      update_mode();
       raise_event(kEvShutdown);
       return;
     }

@@ -145,6 +145,10 @@ bool task_switch(Cpu& c, u16 sel, const Descriptor& d, TaskSwitch how, bool has_
       c.seg[s].limit = 0;
     }
   }
+  if (c.vm86()) {
+    c.cpl = 3;
+    for (unsigned s = 0; s < 6; s++) c.load_segment_real(s, static_cast<u16>(segs[s]));
+  }
   c.update_breakpoints();
   c.update_mode();
   if (new32 && (c.cr0 & kCr0PG)) {
@@ -153,11 +157,7 @@ bool task_switch(Cpu& c, u16 sel, const Descriptor& d, TaskSwitch how, bool has_
     c.flush_tlb(true);
   }
   if (!load_task_ldt(c, static_cast<u16>(ldt))) return false;
-  if (c.vm86()) {
-    c.cpl = 3;
-    for (unsigned s = 0; s < 6; s++) c.load_segment_real(s, static_cast<u16>(segs[s]));
-    c.update_mode();
-  } else {
+  if (!c.vm86()) {
     if (!load_task_cs(c, static_cast<u16>(segs[kCS])) || !load_task_ss(c, static_cast<u16>(segs[kSS]))) return false;
     for (unsigned s : {kES, kDS, kFS, kGS})
       if (!load_task_data(c, s, static_cast<u16>(segs[s]))) return false;
