@@ -72,6 +72,7 @@ RunResult Cpu::run(u64 limit) {
   u32 spins = 0;
   for (;;) {
     bool single = false;
+    const u32 shadow = events & kEvShadow;
     if (ORIEL_UNLIKELY(events != 0)) {
       switch (handle_events(single)) {
         case EventAction::kGo: break;
@@ -83,7 +84,10 @@ RunResult Cpu::run(u64 limit) {
         case EventAction::kShutdown: return RunResult::kShutdown;
       }
     }
-    if (icount >= limit) return RunResult::kBudget;
+    if (icount >= limit) {
+      events |= shadow;  // it is for the next instruction, which has not come yet
+      return RunResult::kBudget;
+    }
     bool tf = rflags & kTF;
     bool rf = rflags & kRF;
     Exit e = execute(*this, single ? icount + 1 : limit, single);
