@@ -171,8 +171,8 @@ bool exec_CVTPI2PS_VxQq(Cpu& c, const Insn& i) {
   FloatEnv e = sse_env(c);
   const V128 v = make128(s, 0);
   const u32 a = i32_to_f32(v.sd[0], e), b = i32_to_f32(v.sd[1], e);
+  mmx_enter(c);  // also when an unmasked exception follows, as Zen 3 does
   if (!sse_finish(c, e)) return false;
-  mmx_enter(c);
   c.xmm[i.reg].d[0] = a;
   c.xmm[i.reg].d[1] = b;
   return true;
@@ -199,6 +199,7 @@ bool to_mmx(Cpu& c, const Insn& i, bool truncate) {
     for (int k = 0; k < 2; k++) r.d[k] = int32(f32_to_i32(s.d[k], mode_of(e, truncate), e));
   else
     r = pd_to_dq(s, e, truncate);
+  mmx_enter(c);
   if (!sse_finish(c, e)) return false;
   set_mm(c, i.reg, r.q[0]);
   return true;

@@ -247,9 +247,11 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
   if (target < max_insns) target = ~u64{0};
   MachineStatus status = MachineStatus::kRunning;
   u64 slice_ns = start_ns, rounds = 0;
-  // Without progress in this many rounds (a guest that only faults) the host gets control.
+  // Without progress in this many rounds the host gets control: a guest that only faults, or one that halted with
+  // interrupts off in deterministic mode, where time jumps from timer to timer.
+  constexpr u64 kMaxStuck = 1 << 16, kFaultRound = 1 << 8;
   u64 stuck = 0;
-  while (cpu_.icount < target && stuck < 256) {
+  while (cpu_.icount < target && stuck < kMaxStuck) {
     act_on_requests();
     if (powered_off_) {
       status = MachineStatus::kPoweredOff;
@@ -264,7 +266,7 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
     in_run_ = true;
     RunResult r = cpu_.run(limit);
     in_run_ = false;
-    stuck = cpu_.icount == before && r == RunResult::kBudget ? stuck + 1 : 0;
+    stuck = cpu_.icount != before ? 0 : stuck + (r == RunResult::kBudget ? kFaultRound : 1);
     if (r == RunResult::kShutdown) {
       char buf[4096];
       usize n = cpu_.dump(buf, sizeof buf);

@@ -1,0 +1,55 @@
+// Which test executes a form: every row of the instruction tables is in a group, or listed with the test that covers it.
+#pragma once
+
+#include <string_view>
+
+#include "x86/forms.h"
+
+namespace oriel {
+
+enum class FormGroup : u8 {
+  kInt,     // int_diff_test
+  kSimd,    // simd_diff_test
+  kX87,     // x87_diff_test
+  kLegacy,  // not in 64-bit mode: legacy_test
+  kSystem,  // what user mode cannot compare: system_test and the boot tests
+};
+
+// Forms that their attributes would put elsewhere.
+struct ListedForm {
+  std::string_view id;
+  FormGroup group;
+  const char* why;
+};
+inline constexpr ListedForm kListedForms[] = {
+    {"PAUSE", FormGroup::kSystem, "nothing to compare"},
+    {"MOV_ALOb", FormGroup::kLegacy, "the 64-bit address in the immediate would be random"},
+    {"MOV_eAXOv", FormGroup::kLegacy, "as above"},
+    {"MOV_ObAL", FormGroup::kLegacy, "as above"},
+    {"MOV_OveAX", FormGroup::kLegacy, "as above"},
+    {"XSAVE", FormGroup::kSystem, "the host's state components differ"},
+    {"XRSTOR", FormGroup::kSystem, "the host's state components differ"},
+    {"XSAVEOPT", FormGroup::kSystem, "the host's state components differ"},
+};
+
+inline FormGroup form_group(const Form& f) {
+  for (const ListedForm& l : kListedForms)
+    if (l.id == f.id) return l.group;
+  if (f.attrs & F_X87) return FormGroup::kX87;
+  static const u16 first_system = [] {
+    u16 i = 0;
+    while (std::string_view(kForms[i].id) != "PUSH_ES") i++;
+    return i;
+  }();
+  static const u16 first_simd = [] {
+    u16 i = 0;
+    while (std::string_view(kForms[i].id) != "MOVD_PqEy") i++;
+    return i;
+  }();
+  const auto index = static_cast<u16>(&f - kForms);
+  if (index >= first_simd) return FormGroup::kSimd;
+  if (index >= first_system || (f.attrs & END)) return FormGroup::kSystem;
+  return f.attrs & I64 ? FormGroup::kLegacy : FormGroup::kInt;
+}
+
+}  // namespace oriel
