@@ -298,7 +298,7 @@ bool two_results(Cpu& c, const Insn& i, bool tangent) {
   }
   report(c, e);
   if (suppressed(e)) return true;
-  const bool nan = (st(c, 0).se & 0x7fff) == 0x7fff;  // a NaN or an infinity: both results are NaNs
+  const bool nan = (first.se & 0x7fff) == 0x7fff;  // both results are, then
   set_st(c, 0, first);
   push(c, tangent && nan ? first : second);
   return true;

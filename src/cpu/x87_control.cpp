@@ -205,11 +205,13 @@ bool exec_FINCSTP(Cpu& c, const Insn& i) {
 }
 bool exec_FFREE(Cpu& c, const Insn& i) {
   if (!begin(c, i)) return false;
+  set_c1(c, false);
   c.fpu.tw &= static_cast<u8>(~(1u << ((c.fpu.top + i.rm) & 7)));
   return true;
 }
 bool exec_FFREEP(Cpu& c, const Insn& i) {
   if (!begin(c, i)) return false;
+  set_c1(c, false);
   c.fpu.tw &= static_cast<u8>(~(1u << ((c.fpu.top + i.rm) & 7)));
   pop(c);
   return true;

@@ -309,6 +309,7 @@ bool fsincos(F80 x, F80* sine, F80* cosine, F80* tangent, FloatEnv& e) {
   }
   Wide s = sine_series(r), co = cosine_series(r);
   // The series cannot tell sin(r) from r, nor cos(r) from 1, for a tiny r; but both are less.
+  const bool tiny = s.sig == r.sig && s.exp == r.exp;
   if (s.sig == r.sig) s.sig--;
   if (s.sig >> 127 == 0) s = normalize(s.sign, s.exp, s.sig);
   if (co.sig == kOne.sig && co.exp == 0) co = {false, -1, ~u128{0}};
@@ -320,7 +321,8 @@ bool fsincos(F80 x, F80* sine, F80* cosine, F80* tangent, FloatEnv& e) {
   if (cosine) *cosine = finish_inexact(cos_x, e);
   if (tangent) {
     Wide t = over(sin_x, cos_x);
-    if (t.sig == r.sig && t.exp == r.exp && !(q & 1)) t.sig++;
+    // The tangent is more than a tiny r.
+    if (tiny && !(q & 1)) t = {t.sign, r.exp, r.sig + 1};
     *tangent = finish_inexact(t, e);
   }
   return true;
@@ -337,7 +339,7 @@ namespace {
 // ST(0) = remainder of ST(0) / ST(1); the quotient's low bits in C0, C3, C1, or C2 when it is only reduced.
 bool remainder(Cpu& c, const Insn& i, bool ieee) {
   if (!begin(c, i)) return false;
-  set_cc(c, 0);
+  c.fpu.sw &= static_cast<u16>(~(kSwC1 | kSwC2));  // C0 and C3 stay unless there is a quotient
   if (empty(c, 0) || empty(c, 1)) {
     if (underflow(c)) set_st(c, 0, kF80DefaultNan);
     return true;
@@ -346,13 +348,15 @@ bool remainder(Cpu& c, const Insn& i, bool ieee) {
   const Num a = unpack(st(c, 0)), b = unpack(st(c, 1));
   F80 r = st(c, 0);
   u64 q = 0;
-  bool partial = false;
+  bool partial = false, quotient = true;
   if (special(a) || special(b)) {
     r = propagate(a, b, e);
+    quotient = false;
   } else if (a.inf() || b.zero()) {
     r = invalid(e);
-  } else if (!denormal_stop(a.denormal || b.denormal, e) && !a.zero() && !b.inf()) {
-    s32 d = a.exp - b.exp;
+    quotient = false;
+  } else if (!denormal_stop(a.denormal || b.denormal, e) && !a.zero()) {
+    const s32 d = b.inf() ? -2 : a.exp - b.exp;
     bool sign = a.sign;
     u128 rem = a.sig;
     s32 exp = b.exp;
@@ -389,6 +393,7 @@ bool remainder(Cpu& c, const Insn& i, bool ieee) {
   report(c, e.flags);
   if (suppressed(e)) return true;
   set_st(c, 0, r);
+  if (!quotient) return true;
   set_cc(c, partial ? u16{kSwC2}
                     : static_cast<u16>((q & 4 ? kSwC0 : 0) | (q & 2 ? kSwC3 : 0) | (q & 1 ? kSwC1 : 0)));
   return true;
@@ -410,7 +415,13 @@ F80 scale_by(F80 x, F80 y, FloatEnv& e) {
   if (b.sign) n = -n;
   Wide w = widen(a);
   w.exp += n;
-  return pack_f80(w.sign, round(w, {64, 1 - kF80Bias, kF80Bias, kF80Wrap}, e));
+  const F80 r = pack_f80(w.sign, round(w, {64, 1 - kF80Bias, kF80Bias, kF80Wrap}, e));
+  // A massive overflow or underflow, which the bias adjustment cannot hold, ends in infinity or zero (SDM Vol. 1, 8.5.4).
+  if (e.flags & ~e.masked & (kFeOverflow | kFeUnderflow)) {
+    const Num result = unpack(r);
+    if (result.inf() || result.zero()) e.flags |= kFeInexact, e.c1 = result.inf();
+  }
+  return r;
 }
 
 }  // namespace

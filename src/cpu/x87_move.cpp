@@ -39,7 +39,8 @@ void load(Cpu& c, F80 v, const FloatEnv& e) {
     return;
   }
   report(c, e);
-  if (!suppressed(e)) push(c, v);
+  // A denormal operand is loaded even if its exception is unmasked, unlike those of arithmetic.
+  if (!(e.flags & ~e.masked & kFeInvalid)) push(c, v);
 }
 
 template <class T, class Convert>
@@ -95,12 +96,12 @@ bool exec_FBLD(Cpu& c, const Insn& i) {
 
 bool exec_FLD_STi(Cpu& c, const Insn& i) {
   if (!begin(c, i)) return false;
-  if (!empty(c, 7)) {
-    if (overflow(c)) push(c, kF80DefaultNan);
-    return true;
-  }
   if (empty(c, i.rm)) {
     if (underflow(c)) push(c, kF80DefaultNan);
+    return true;
+  }
+  if (!empty(c, 7)) {
+    if (overflow(c)) push(c, kF80DefaultNan);
     return true;
   }
   set_c1(c, false);
@@ -145,6 +146,10 @@ bool store_mem(Cpu& c, const Insn& i, bool do_pop, T indefinite, Convert convert
   T v = convert(st(c, 0), e);
   const bool store = !store_suppressed(e);
   if (store && !c.write<T>(i.seg, ea, v)) return false;
+  if (!store) {  // nothing was rounded then
+    e.flags &= static_cast<u8>(~kFeInexact);
+    e.c1 = false;
+  }
   note_data(c, i, ea);
   report(c, e);
   if (store && do_pop) pop(c);
@@ -254,7 +259,6 @@ bool exchange(Cpu& c, const Insn& i) {
 }
 bool move_if(Cpu& c, const Insn& i, bool condition) {
   if (!begin(c, i)) return false;
-  set_c1(c, false);
   if (empty(c, 0) || empty(c, i.rm)) {
     if (underflow(c)) set_st(c, 0, kF80DefaultNan);
     return true;
@@ -267,12 +271,10 @@ bool exec_FST_STi(Cpu& c, const Insn& i) { return store_reg(c, i, false); }
 bool exec_FSTP_STi(Cpu& c, const Insn& i) { return store_reg(c, i, true); }
 bool exec_FSTP8(Cpu& c, const Insn& i) { return store_reg(c, i, true); }
 bool exec_FSTP9(Cpu& c, const Insn& i) { return store_reg(c, i, true); }
-bool exec_FSTPNCE(Cpu& c, const Insn& i) {  // no stack underflow exception
+bool exec_FSTPNCE(Cpu& c, const Insn& i) {  // no stack underflow exception: an empty register is not stored
   if (!begin(c, i)) return false;
-  const bool none = empty(c, 0);
   set_c1(c, false);
-  set_st(c, i.rm, F80{st(c, 0)});
-  if (none) c.fpu.tw &= static_cast<u8>(~(1u << ((c.fpu.top + i.rm) & 7)));
+  if (!empty(c, 0)) set_st(c, i.rm, F80{st(c, 0)});
   pop(c);
   return true;
 }

@@ -23,9 +23,25 @@ constexpr u32 kHltHandler = 0x700, kIretHandler = 0x710, kGdt = 0x1000, kLdt = 0
               kPdpt = 0x11000, kPd = 0x12000, kPt = 0x13000, kPd32 = 0x14000, kPt32 = 0x15000, kPaePdpt = 0x16000,
               kPokeEnd = 0x20000, kRom = 0xf0000, kMmio = 0x1c0000, kHole = 0x1d0000;
 enum Selector : u16 {
-  kCode32 = 0x08, kData32 = 0x10, kCode16 = 0x18, kData16 = 0x20, kCode64 = 0x28, kUserCode32 = 0x30, kUserData = 0x38,
-  kUserCode64 = 0x40, kTssSel = 0x48, kTss2Sel = 0x58, kTss16Sel = 0x60, kLdtSel = 0x68, kCallGate = 0x78,
-  kTaskGate = 0x88, kConforming = 0x90, kExpandDown = 0x98, kUserCode16 = 0xa0, kUserData16 = 0xa8, kGdtEnd = 0xb0
+  kCode32 = 0x08,
+  kData32 = 0x10,
+  kCode16 = 0x18,
+  kData16 = 0x20,
+  kCode64 = 0x28,
+  kUserCode32 = 0x30,
+  kUserData = 0x38,
+  kUserCode64 = 0x40,
+  kTssSel = 0x48,
+  kTss2Sel = 0x58,
+  kTss16Sel = 0x60,
+  kLdtSel = 0x68,
+  kCallGate = 0x78,
+  kTaskGate = 0x88,
+  kConforming = 0x90,
+  kExpandDown = 0x98,
+  kUserCode16 = 0xa0,
+  kUserData16 = 0xa8,
+  kGdtEnd = 0xb0
 };
 
 class Input {
@@ -125,10 +141,12 @@ void check(bool ok, const char* what) {
 
 u64 descriptor(u32 base, u32 limit, u32 attr) {
   return (limit & 0xffff) | static_cast<u64>(base & 0xffffff) << 16 | static_cast<u64>(attr & 0xff) << 40 |
-         static_cast<u64>(limit >> 16 & 0xf) << 48 | static_cast<u64>(attr >> 8 & 0xf) << 52 | static_cast<u64>(base >> 24) << 56;
+         static_cast<u64>(limit >> 16 & 0xf) << 48 | static_cast<u64>(attr >> 8 & 0xf) << 52 |
+         static_cast<u64>(base >> 24) << 56;
 }
 u64 gate(u16 sel, u32 offset, u32 attr) {
-  return (offset & 0xffff) | static_cast<u64>(sel) << 16 | static_cast<u64>(attr) << 40 | static_cast<u64>(offset >> 16) << 48;
+  return (offset & 0xffff) | static_cast<u64>(sel) << 16 | static_cast<u64>(attr) << 40 |
+         static_cast<u64>(offset >> 16) << 48;
 }
 
 void put_tables(PhysMem& m, bool long_mode) {
@@ -161,7 +179,9 @@ void put_tables(PhysMem& m, bool long_mode) {
       m.write<u64>(kIdt + v * 16, gate(kCode64, handler, 0xee) | (v == 8 ? u64{1} << 32 : 0));
       m.write<u64>(kIdt + v * 16 + 8, 0);
     } else {
-      m.write<u64>(kIdt + v * 8, v == 8 ? gate(kTss2Sel, 0, 0x85) : v % 5 == 4 ? gate(kCode16, handler, 0xe6) : gate(kCode32, handler, 0xee));
+      m.write<u64>(kIdt + v * 8, v == 8       ? gate(kTss2Sel, 0, 0x85)
+                                 : v % 5 == 4 ? gate(kCode16, handler, 0xe6)
+                                              : gate(kCode32, handler, 0xee));
     }
   }
   if (long_mode) {
@@ -173,7 +193,8 @@ void put_tables(PhysMem& m, bool long_mode) {
       m.write<u32>(t + 0x20, kHltHandler), m.write<u32>(t + 0x24, 2), m.write<u32>(t + 0x38, kStack0);
       for (unsigned s = 0; s < 6; s++) m.write<u32>(t + 0x48 + s * 4, s == kCS ? kCode32 : kData32);
     }
-    for (unsigned i = 0; i < 3; i++) m.write<u16>(kTss16 + 2 + i * 4, kStack0), m.write<u16>(kTss16 + 4 + i * 4, kData16);
+    for (unsigned i = 0; i < 3; i++)
+      m.write<u16>(kTss16 + 2 + i * 4, kStack0), m.write<u16>(kTss16 + 4 + i * 4, kData16);
     m.write<u16>(kTss16 + 14, kHltHandler), m.write<u16>(kTss16 + 16, 2), m.write<u16>(kTss16 + 26, kStack0);
     for (unsigned s = 0; s < 4; s++) m.write<u16>(kTss16 + 34 + s * 2, s == kCS ? kCode16 : kData16);
   }
@@ -182,7 +203,8 @@ void put_tables(PhysMem& m, bool long_mode) {
   // Page tables: identity, with 40000-7ffff an alias of 0-3ffff and every large page an alias of the start.
   m.write<u64>(kPml4, kPdpt | 7), m.write<u64>(kPml4 + 511 * 8, kPdpt | 7);
   m.write<u64>(kPdpt, kPd | 7), m.write<u64>(kPdpt + 8, u64{0x87}), m.write<u64>(kPdpt + 511 * 8, kPd | 7);
-  m.write<u64>(kPd, kPt | 7), m.write<u64>(kPd + 8, u64{0x87}), m.write<u64>(kPd + 16, u64{0x85}), m.write<u64>(kPd + 511 * 8, kPt | 7);
+  m.write<u64>(kPd, kPt | 7), m.write<u64>(kPd + 8, u64{0x87}), m.write<u64>(kPd + 16, u64{0x85}),
+      m.write<u64>(kPd + 511 * 8, kPt | 7);
   for (unsigned i = 0; i < 4; i++) m.write<u64>(kPaePdpt + i * 8, kPd | 1);
   m.write<u32>(kPd32, kPt32 | 7), m.write<u32>(kPd32 + 4, 0x87u), m.write<u32>(kPd32 + 1023 * 4, kPt32 | 7);
   for (unsigned i = 0; i < 512; i++) {
@@ -222,9 +244,9 @@ unsigned set_up(Bench& b, Input in) {
 
   c.cr0 = kCr0ET | (prot ? kCr0PE : 0) | (paging ? kCr0PG : 0) | (m1 & 1 ? kCr0WP : 0) | (m1 & 2 ? kCr0AM : 0) |
           (m1 & 4 ? kCr0TS : 0) | (m1 & 8 ? kCr0EM : 0) | (m1 & 0x10 ? kCr0MP : 0) | (m1 & 0x20 ? kCr0NE : 0);
-  c.cr4 = (pae ? kCr4PAE : 0) | (m2 & 1 ? kCr4VME | kCr4PVI : 0) | (m2 & 2 ? kCr4DE : 0) | (m2 & 4 ? kCr4PSE : 0) | (m2 & 8 ? kCr4PGE : 0) |
-          (m2 & 0x10 ? kCr4OSFXSR | kCr4OSXMMEXCPT : 0) | (m2 & 0x20 ? kCr4OSXSAVE | kCr4FSGSBASE : 0) |
-          (m2 & 0x40 ? kCr4SMEP : 0) | (m2 & 0x80 ? kCr4SMAP : 0);
+  c.cr4 = (pae ? kCr4PAE : 0) | (m2 & 1 ? kCr4VME | kCr4PVI : 0) | (m2 & 2 ? kCr4DE : 0) | (m2 & 4 ? kCr4PSE : 0) |
+          (m2 & 8 ? kCr4PGE : 0) | (m2 & 0x10 ? kCr4OSFXSR | kCr4OSXMMEXCPT : 0) |
+          (m2 & 0x20 ? kCr4OSXSAVE | kCr4FSGSBASE : 0) | (m2 & 0x40 ? kCr4SMEP : 0) | (m2 & 0x80 ? kCr4SMAP : 0);
   c.efer = (long_mode ? kEferLME | kEferLMA : 0) | (m1 & 0x40 ? kEferNXE : 0) | (m1 & 0x80 ? kEferSCE : 0);
   c.cr3 = long_mode ? kPml4 : pae ? kPaePdpt : kPd32;
   if (m2 & 0x20) c.xcr0 = 7;
@@ -247,8 +269,13 @@ unsigned set_up(Bench& b, Input in) {
       continue;
     }
     bool small = mode == Mode::kProt16 || mode == Mode::kCompat16;
-    u16 sel = s == kCS ? (mode == Mode::kLong ? (user ? kUserCode64 : kCode64) : small ? (user ? kUserCode16 : kCode16) : user ? kUserCode32 : kCode32)
-                       : (small ? (user ? kUserData16 : kData16) : user ? kUserData : kData32);
+    u16 sel = s == kCS ? (mode == Mode::kLong ? (user ? kUserCode64 : kCode64)
+                          : small             ? (user ? kUserCode16 : kCode16)
+                          : user              ? kUserCode32
+                                              : kCode32)
+                       : (small  ? (user ? kUserData16 : kData16)
+                          : user ? kUserData
+                                 : kData32);
     set_segment(c, s, static_cast<u16>(sel | (user ? 3 : 0)));
   }
   set_segment(c, kTR, kTssSel);
@@ -257,7 +284,10 @@ unsigned set_up(Bench& b, Input in) {
   u8 set = in.byte();
   for (unsigned r = 0; r < 16; r++) {
     u8 v = in.byte();
-    u64 value = v < 0x40 ? v : v < 0x80 ? static_cast<u64>(v & 0x3f) * 0x100 + 0x4000 : v < 0xf0 ? static_cast<u64>(static_cast<s64>(static_cast<s8>(v))) : in.word(8);
+    u64 value = v < 0x40   ? v
+                : v < 0x80 ? static_cast<u64>(v & 0x3f) * 0x100 + 0x4000
+                : v < 0xf0 ? static_cast<u64>(static_cast<s64>(static_cast<s8>(v)))
+                           : in.word(8);
     c.gpr[r] = long_mode ? value : static_cast<u32>(value);
   }
   if (set & 1) c.gpr[kRSP] = user ? kStack3 : kStack0;
@@ -324,8 +354,8 @@ void show(Cpu& c) {
     disassemble(i, c.code_mode, c.rip, text, sizeof text);
   }
   c.exc = keep;
-  std::fprintf(stderr, "%04x:%llx %-30s cpl %u flags %x events %x rax %llx rcx %llx rsp %llx cr2 %llx\n", c.seg[kCS].sel,
-               static_cast<unsigned long long>(c.rip), text, c.cpl, c.get_rflags(), c.events,
+  std::fprintf(stderr, "%04x:%llx %-30s cpl %u flags %x events %x rax %llx rcx %llx rsp %llx cr2 %llx\n",
+               c.seg[kCS].sel, static_cast<unsigned long long>(c.rip), text, c.cpl, c.get_rflags(), c.events,
                static_cast<unsigned long long>(c.gpr[kRAX]), static_cast<unsigned long long>(c.gpr[kRCX]),
                static_cast<unsigned long long>(c.gpr[kRSP]), static_cast<unsigned long long>(c.cr2));
 }
@@ -384,7 +414,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     c.dump(text, sizeof text);
     usize at = 0;
     while (at < stepped.size() && at < one_go.size() && stepped[at] == one_go[at]) at++;
-    std::fprintf(stderr, "in one go (result %d):\n%sone at a time (result %d):\n%sfirst difference at byte %zu of the state\n",
+    std::fprintf(stderr,
+                 "in one go (result %d):\n%sone at a time (result %d):\n%sfirst difference at byte %zu of the state\n",
                  static_cast<int>(whole), one_go_text, static_cast<int>(r), text, at);
     check(false, "one instruction at a time comes to another state");
   }

@@ -18,7 +18,8 @@ void check(bool ok) {
 
 class BytesStore final : public ByteStore {
  public:
-  BytesStore(std::vector<u8> data, bool can_write, bool fails) : data_(std::move(data)), writable_(can_write), fails_(fails) {}
+  BytesStore(std::vector<u8> data, bool can_write, bool fails)
+      : data_(std::move(data)), writable_(can_write), fails_(fails) {}
   u64 size() const override { return data_.size(); }
   bool writable() const override { return writable_; }
   bool read(u64 offset, void* buf, usize n) override {
@@ -41,7 +42,8 @@ class BytesStore final : public ByteStore {
 void fuzz_image(const u8* p, usize n, u8 how) {
   std::string error;
   const bool snapshot = how & 2, cdrom = how & 4, can_write = how & 8, fails = how & 0x10;
-  std::unique_ptr<BlockDevice> d = open_image(std::make_unique<BytesStore>(std::vector<u8>(p, p + n), can_write, fails), snapshot, cdrom, error);
+  std::unique_ptr<BlockDevice> d =
+      open_image(std::make_unique<BytesStore>(std::vector<u8>(p, p + n), can_write, fails), snapshot, cdrom, error);
   check((d == nullptr) == !error.empty());
   check(error.find('\n') == std::string::npos);
   if (!d) return;
@@ -96,8 +98,11 @@ void fuzz_script(const u8* p, usize n) {
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   if (size < 2) return 0;
-  if (data[0] & 1) fuzz_kernel(data + 1, size - 1, data[0]);
-  else if (data[0] & 0x20) fuzz_script(data + 1, size - 1);
-  else fuzz_image(data + 1, size - 1, data[0]);
+  if (data[0] & 1)
+    fuzz_kernel(data + 1, size - 1, data[0]);
+  else if (data[0] & 0x20)
+    fuzz_script(data + 1, size - 1);
+  else
+    fuzz_image(data + 1, size - 1, data[0]);
   return 0;
 }

@@ -87,17 +87,24 @@ struct PortRange {
   u16 first, count;
 };
 constexpr PortRange kPorts[] = {
-    {0x00, 0x10}, {0x20, 2},    {0x40, 4},     {0x60, 5},     {0x70, 4},     {0x80, 0x10},     {0x92, 1},
-    {0xa0, 2},    {0xb2, 2},    {0xc0, 0x20},  {0xf0, 2},     {0x170, 8},    {0x1ce, 3},       {0x1f0, 8},
-    {0x2f8, 8},   {0x376, 1},   {0x3b0, 0x30}, {0x3f6, 1},    {0x3f8, 8},    {0x402, 1},       {0x4d0, 2},
-    {0x510, 12},  {0xcf8, 8},   {0xafe0, 4},   {kPm, 64},     {kSmbus, 64},  {kBusMaster, 16},
+    {0x00, 0x10}, {0x20, 2},  {0x40, 4},     {0x60, 5},  {0x70, 4},    {0x80, 0x10},     {0x92, 1},
+    {0xa0, 2},    {0xb2, 2},  {0xc0, 0x20},  {0xf0, 2},  {0x170, 8},   {0x1ce, 3},       {0x1f0, 8},
+    {0x2f8, 8},   {0x376, 1}, {0x3b0, 0x30}, {0x3f6, 1}, {0x3f8, 8},   {0x402, 1},       {0x4d0, 2},
+    {0x510, 12},  {0xcf8, 8}, {0xafe0, 4},   {kPm, 64},  {kSmbus, 64}, {kBusMaster, 16},
 };
 struct MmioRange {
   u32 first, size;
 };
-constexpr MmioRange kMmio[] = {{0xa0000, 0x20000},     {0xc0000, 0x40000},        {0xfec00000, 0x40},     {0xfed00000, 0x400},
-                               {0xfee00000, 0x400},    {kVgaBar, 16 << 20},       {kVgaBar + (16 << 20), 0x1000},
-                               {kVirtioBar, 0x4000},   {0x1000, 0x4000},          {kRam - 0x1000, 0x2000}};
+constexpr MmioRange kMmio[] = {{0xa0000, 0x20000},
+                               {0xc0000, 0x40000},
+                               {0xfec00000, 0x40},
+                               {0xfed00000, 0x400},
+                               {0xfee00000, 0x400},
+                               {kVgaBar, 16 << 20},
+                               {kVgaBar + (16 << 20), 0x1000},
+                               {kVirtioBar, 0x4000},
+                               {0x1000, 0x4000},
+                               {kRam - 0x1000, 0x2000}};
 
 // A BIOS image: at the reset vector 16-bit code that enters flat 32-bit mode, then the input's accesses.
 class Program {
@@ -145,12 +152,12 @@ class Program {
   std::vector<u8> image() {
     // F:E000 lgdt/lidt and the switch; tables at F:F000 on; code at E:0000 on.
     static constexpr u8 kEntry[] = {
-        0xfa,                                     // cli
-        0x2e, 0x66, 0x0f, 0x01, 0x16, 0x00, 0xf1,  // o32 lgdt [cs:F100]
-        0x2e, 0x66, 0x0f, 0x01, 0x1e, 0x08, 0xf1,  // o32 lidt [cs:F108]
-        0x0f, 0x20, 0xc0, 0x0c, 0x01,             // mov eax, cr0; or al, 1
-        0x0f, 0x22, 0xc0,                         // mov cr0, eax
-        0x66, 0xea, 0x00, 0x00, 0xfe, 0xff, 8, 0  // jmp 8:FFFE0000
+        0xfa,                                        // cli
+        0x2e, 0x66, 0x0f, 0x01, 0x16, 0x00, 0xf1,    // o32 lgdt [cs:F100]
+        0x2e, 0x66, 0x0f, 0x01, 0x1e, 0x08, 0xf1,    // o32 lidt [cs:F108]
+        0x0f, 0x20, 0xc0, 0x0c, 0x01,                // mov eax, cr0; or al, 1
+        0x0f, 0x22, 0xc0,                            // mov cr0, eax
+        0x66, 0xea, 0x00, 0x00, 0xfe, 0xff, 8,    0  // jmp 8:FFFE0000
     };
     // The first part of the code: data segments and a stack.
     static constexpr u8 kLgdt[] = {0x17, 0, 0x00, 0xf0, 0xff, 0xff, 0, 0, 0xff, 0x07, 0x00, 0xf2, 0xff, 0xff};
@@ -159,7 +166,8 @@ class Program {
     std::memcpy(&rom_[0x1f000], kGdt, sizeof kGdt);
     std::memcpy(&rom_[0x1f100], kLgdt, sizeof kLgdt);
     // Interrupts: acknowledge at both PICs and the local APIC, and return.
-    static constexpr u8 kHandler[] = {0x50, 0xb0, 0x20, 0xe6, 0x20, 0xe6, 0xa0, 0xa3, 0xb0, 0x00, 0xe0, 0xfe, 0x58, 0xcf};
+    static constexpr u8 kHandler[] = {0x50, 0xb0, 0x20, 0xe6, 0x20, 0xe6, 0xa0,
+                                      0xa3, 0xb0, 0x00, 0xe0, 0xfe, 0x58, 0xcf};
     std::memcpy(&rom_[0x1f180], kHandler, sizeof kHandler);
     for (unsigned v = 0; v < 256; v++) {
       // Exceptions stop at a HLT, so that a faulting program ends.
@@ -257,9 +265,12 @@ void build(Input& in, Program& p) {
         // VGA: index and data at once, the sequencer, graphics, attribute and VBE registers.
         static constexpr u16 kIndex[] = {0x3c4, 0x3ce, 0x3d4, 0x3c0, 0x1ce};
         u16 port = kIndex[in.byte() % std::size(kIndex)];
-        if (port == 0x1ce) p.out(port, in.byte() & 15, 2), p.out(0x1cf, pick_value(in), 2);
-        else if (port == 0x3c0) p.out(port, in.byte() & 63, 1), p.out(port, in.byte(), 1);
-        else p.out(port, static_cast<u32>((in.byte() & 31) | in.byte() << 8), 2);
+        if (port == 0x1ce)
+          p.out(port, in.byte() & 15, 2), p.out(0x1cf, pick_value(in), 2);
+        else if (port == 0x3c0)
+          p.out(port, in.byte() & 63, 1), p.out(port, in.byte(), 1);
+        else
+          p.out(port, static_cast<u32>((in.byte() & 31) | in.byte() << 8), 2);
         break;
       }
       case 11: {
@@ -277,8 +288,8 @@ void build(Input& in, Program& p) {
         p.repeat(kOps[in.byte() % 3], r.first, pick_value(in), in.half() & 0x3ff);
         break;
       }
-      case 13: p.bytes({0xfb}); break;              // sti
-      case 14: p.bytes({0xfb, 0xf4}); break;        // sti; hlt
+      case 13: p.bytes({0xfb}); break;        // sti
+      case 14: p.bytes({0xfb, 0xf4}); break;  // sti; hlt
       case 15: p.store_value(0x2000 + (in.half() & 0x1ffc), in.word(), 4); break;
     }
   }
@@ -316,7 +327,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     check(s.width <= 8192 && s.height <= 8192, "the screen is too large");
     pixels.assign(static_cast<usize>(s.width) * s.height * 4, 0);
     for (const Rect& r : m->screen().render(pixels.data(), true, true))
-      check(r.x <= s.width && r.w <= s.width - r.x && r.y <= s.height && r.h <= s.height - r.y, "a rectangle off the screen");
+      check(r.x <= s.width && r.w <= s.width - r.x && r.y <= s.height && r.h <= s.height - r.y,
+            "a rectangle off the screen");
     (void)m->screen().text();
   };
   constexpr u64 kInsns = 6000;
@@ -339,11 +351,17 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
       }
       case 3: draw(); break;
       case 4: m->insert_cd(a & 1 ? image((b + 1u) * 2048, false, true) : nullptr); break;
-      case 5: if (a < 8) m->reset(); break;
+      case 5:
+        if (a < 8) m->reset();
+        break;
       case 6: m->power_button(); break;
       case 7: (void)m->state_hash(); break;
       case 8: (void)m->flush_disks(); break;
-      case 9: (void)m->stats_json(); (void)m->debug_dump(); (void)m->touched_pages(); break;
+      case 9:
+        (void)m->stats_json();
+        (void)m->debug_dump();
+        (void)m->touched_pages();
+        break;
       default: break;
     }
   }

@@ -1,4 +1,5 @@
-// Which test executes a form: every row of the instruction tables is in a group, or listed with the test that covers it.
+// Which test executes a form: every row of the instruction tables is in a group, or listed with the test that covers
+// it.
 #pragma once
 
 #include <string_view>

@@ -150,7 +150,8 @@ void HostCpu::run(CpuState& s, const u8* code, unsigned len) {
 }
 
 GuestCpu::GuestCpu()
-    : ram_(static_cast<u8*>(mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
+    : ram_(static_cast<u8*>(
+          mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
       mem_(ram_, kRamSize),
       cpu(mem_, bus_) {
   mem_.set_listener(&cpu);
@@ -224,19 +225,24 @@ bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e) {
   e.memory = modrm && !exact && !only_register && (only_memory || (rnd() & 1));
   if (f.modrm >= 0 && f.modrm < 8) e.reg = static_cast<unsigned>(f.modrm);
   if (e.memory) e.rm = kRBX;
-  // The stack pointer keeps its value, as signal handling on the host needs a stack... of its own, but PUSH a valid one.
+  // The stack pointer keeps its value, as signal handling on the host needs a stack... of its own, but PUSH a valid
+  // one.
   const bool general_reg = uses("G") || uses("Z") || !modrm, general_rm = uses("E") || uses("R") || uses("Z");
-  if ((general_reg && e.reg == kRSP && f.modrm == 8) || (general_rm && e.rm == kRSP) || (uses("B") && vvvv == kRSP)) return false;
+  if ((general_reg && e.reg == kRSP && f.modrm == 8) || (general_rm && e.rm == kRSP) || (uses("B") && vvvv == kRSP))
+    return false;
   unsigned& len = e.len;
   if (vex) {
     code[len++] = 0xc4;
-    code[len++] = static_cast<u8>((e.reg < 8 ? 0x80 : 0) | 0x40 | (e.rm < 8 ? 0x20 : 0) | (f.map == FormMap::M38 ? 2 : 3));
+    code[len++] =
+        static_cast<u8>((e.reg < 8 ? 0x80 : 0) | 0x40 | (e.rm < 8 ? 0x20 : 0) | (f.map == FormMap::M38 ? 2 : 3));
     const unsigned pp = f.pfx == FormPfx::P66 ? 1 : f.pfx == FormPfx::PF3 ? 2 : f.pfx == FormPfx::PF2 ? 3 : 0;
     code[len++] = static_cast<u8>((w ? 0x80 : 0) | ((uses("By") ? ~vvvv & 15 : 15) << 3) | pp);
   } else {
-    const bool vector = f.attrs & (F_MMX | F_SSE | F_SSE2 | F_SSE3 | F_SSSE3 | F_SSE41 | F_SSE42 | F_AES | F_PCLMUL | F_X87);
+    const bool vector =
+        f.attrs & (F_MMX | F_SSE | F_SSE2 | F_SSE3 | F_SSSE3 | F_SSE41 | F_SSE42 | F_AES | F_PCLMUL | F_X87);
     const bool crc = std::string(f.mnemonic) == "CRC32";
-    if (f.pfx == FormPfx::P66 || (opsize && f.pfx != FormPfx::NP && !(f.attrs & F_ADX) && (!vector || crc))) code[len++] = 0x66;
+    if (f.pfx == FormPfx::P66 || (opsize && f.pfx != FormPfx::NP && !(f.attrs & F_ADX) && (!vector || crc)))
+      code[len++] = 0x66;
     if (f.pfx == FormPfx::PF3) code[len++] = 0xf3;
     if (f.pfx == FormPfx::PF2) code[len++] = 0xf2;
     if ((f.attrs & REPS) && (rnd() & 1)) code[len++] = rnd() & 1 ? 0xf3 : 0xf2;
@@ -273,7 +279,8 @@ void DiffReport::end_of(const Form& f) {
 }
 
 int DiffReport::finish() const {
-  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed_), static_cast<unsigned long long>(failed_));
+  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed_),
+              static_cast<unsigned long long>(failed_));
   return failed_ || !passed_;
 }
 
@@ -284,13 +291,15 @@ std::string hex(u64 v) {
 }
 
 std::string differences(const CpuState& host, const CpuState& guest, const CompareMask& mask) {
-  if (host.vector != guest.vector) return " exception: host " + std::to_string(host.vector) + " guest " + std::to_string(guest.vector);
+  if (host.vector != guest.vector)
+    return " exception: host " + std::to_string(host.vector) + " guest " + std::to_string(guest.vector);
   std::string d;
   auto field = [&](const std::string& name, u64 h, u64 g) {
     if (h != g) d += " " + name + " host " + hex(h) + " guest " + hex(g);
   };
   for (unsigned r = 0; r < 16; r++) field("r" + std::to_string(r), host.gpr[r], guest.gpr[r]);
-  if ((static_cast<u32>(host.flags) ^ static_cast<u32>(guest.flags)) & mask.flags) field("flags", host.flags, guest.flags);
+  if ((static_cast<u32>(host.flags) ^ static_cast<u32>(guest.flags)) & mask.flags)
+    field("flags", host.flags, guest.flags);
   field("mxcsr", load<u32>(host.fx + kFxMxcsr) & mask.mxcsr, load<u32>(guest.fx + kFxMxcsr) & mask.mxcsr);
   for (unsigned i = 0; i < 16; i++) {
     const unsigned at = kFxXmm + 16 * i;

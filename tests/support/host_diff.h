@@ -30,7 +30,8 @@ class Random {
 };
 
 // Host and guest use the same addresses, so that pointers in registers compare equal.
-constexpr u64 kDiffCode = 0x10000000, kDiffData = 0x10010000, kDiffDataSize = 0x4000, kDiffMid = kDiffData + kDiffDataSize / 2;
+constexpr u64 kDiffCode = 0x10000000, kDiffData = 0x10010000, kDiffDataSize = 0x4000,
+              kDiffMid = kDiffData + kDiffDataSize / 2;
 
 // Fields of an FXSAVE image in 64-bit mode (SDM Vol. 1, table 10-2).
 enum FxOffset : unsigned { kFxCw = 0, kFxSw = 2, kFxTw = 4, kFxMxcsr = 24, kFxSt = 32, kFxXmm = 160, kFxSize = 416 };

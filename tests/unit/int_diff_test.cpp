@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
       if (id == "ENTER") e.bytes[e.len + 2] &= 3, e.bytes[e.len + 1] &= 1;
       Insn insn;
       if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk || insn.form != fi) {
-        std::string text = std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[insn.form].id) + ":";
+        std::string text =
+            std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[insn.form].id) + ":";
         for (unsigned k = 0; k < e.len; k++) text += " " + hex(e.bytes[k]);
         report.fail(f, text);
         continue;
@@ -101,7 +102,8 @@ int main(int argc, char** argv) {
       }
       char text[128];
       disassemble(insn, CodeMode::k64, kDiffCode, text, sizeof text);
-      report.fail(f, std::string(text) + ":" + diff + " (flags in " + hex(start.flags) + ", count " + std::to_string(count) + ")");
+      report.fail(f, std::string(text) + ":" + diff + " (flags in " + hex(start.flags) + ", count " +
+                         std::to_string(count) + ")");
     }
     report.end_of(f);
   }

@@ -19,7 +19,8 @@ namespace {
 //   RCPPS, RCPSS, RSQRTPS, RSQRTSS   Intel and AMD approximate by different tables; both promise a relative error of
 //                                    at most 1.5 * 2^-12 (SDM Vol. 2; APM Vol. 4). Checked is that bound.
 //   FXSAVE                           AMD saves FIP, FDP and FOP only with an exception pending (APM Vol. 2, 11.4.4),
-//                                    and its MXCSR_MASK has the misaligned mode: those parts of the image are not compared.
+//                                    and its MXCSR_MASK has the misaligned mode: those parts of the image are not
+//                                    compared.
 //   LDMXCSR, FXRSTOR                 AMD has MXCSR bit 17 (misaligned mode), reserved elsewhere: not set in operands.
 //   CVTPI2PS with memory             switches to MMX state on Intel (SDM Vol. 2), does not on AMD: that state is not
 //                                    compared.
@@ -27,7 +28,9 @@ namespace {
 //   CLFLUSH, PREFETCHx, fences       no architectural effect: executed, and nothing may change.
 constexpr double kApproximation = 1.5 / 4096;
 
-bool approximates(const Form& f) { return std::string(f.mnemonic).starts_with("RCP") || std::string(f.mnemonic).starts_with("RSQRT"); }
+bool approximates(const Form& f) {
+  return std::string(f.mnemonic).starts_with("RCP") || std::string(f.mnemonic).starts_with("RSQRT");
+}
 
 template <class T>
 T float_operand(Random& r) {
@@ -35,23 +38,25 @@ T float_operand(Random& r) {
   constexpr T kOne = 1, kSign = kOne << (sizeof(T) * 8 - 1), kFractionMask = (kOne << kFraction) - 1;
   constexpr T kExponent = static_cast<T>(~kSign & ~kFractionMask), kBias = kExponent >> kFraction >> 1;
   const T sign = r() & 1 ? kSign : 0, random = static_cast<T>(r());
-  auto with_exponent = [&](s64 e) { return static_cast<T>(sign | static_cast<T>(kBias + static_cast<T>(e)) << kFraction | (random & kFractionMask)); };
+  auto with_exponent = [&](s64 e) {
+    return static_cast<T>(sign | static_cast<T>(kBias + static_cast<T>(e)) << kFraction | (random & kFractionMask));
+  };
   switch (r() % 20) {
     case 0: return sign;
-    case 1: return sign | kExponent;                                                  // infinity
+    case 1: return sign | kExponent;                                                       // infinity
     case 2: return sign | kExponent | kOne << (kFraction - 1) | (random & kFractionMask);  // quiet NaN
-    case 3: return sign | kExponent | ((random & kFractionMask >> 1) | 1);            // signalling NaN
-    case 4: return sign | (random & kFractionMask) >> (r() % kFraction);              // denormal
-    case 5: return sign | kOne;                                                       // the least
-    case 6: return sign | kOne << kFraction;                                          // the least normal
-    case 7: return sign | (kExponent - 1);                                            // the greatest
-    case 8: return sign | kBias << kFraction;                                         // one
+    case 3: return sign | kExponent | ((random & kFractionMask >> 1) | 1);                 // signalling NaN
+    case 4: return sign | (random & kFractionMask) >> (r() % kFraction);                   // denormal
+    case 5: return sign | kOne;                                                            // the least
+    case 6: return sign | kOne << kFraction;                                               // the least normal
+    case 7: return sign | (kExponent - 1);                                                 // the greatest
+    case 8: return sign | kBias << kFraction;                                              // one
     case 9: return with_exponent(static_cast<s64>(r() % 9) - 4);
     case 10: return with_exponent(static_cast<s64>(r() % 66)) & ~static_cast<T>(0xff);  // integers and halves
-    case 11: return with_exponent(30 + static_cast<s64>(r() % 3));                     // about 2^31
-    case 12: return with_exponent(62 + static_cast<s64>(r() % 3));                     // about 2^63
-    case 13: return sign | ((kBias << kFraction) + (random & 7) - 4);                  // about one
-    case 14: return sign | ((random & 15) + (kOne << kFraction) - 8);                  // about the least normal
+    case 11: return with_exponent(30 + static_cast<s64>(r() % 3));                      // about 2^31
+    case 12: return with_exponent(62 + static_cast<s64>(r() % 3));                      // about 2^63
+    case 13: return sign | ((kBias << kFraction) + (random & 7) - 4);                   // about one
+    case 14: return sign | ((random & 15) + (kOne << kFraction) - 8);                   // about the least normal
     default: return random;
   }
 }
@@ -59,9 +64,12 @@ T float_operand(Random& r) {
 void vector_operand(Random& r, int kind, u8* p) {
   for (unsigned at = 0; at < 16; at += 8) {
     u64 v;
-    if (kind == 0) v = float_operand<u32>(r) | static_cast<u64>(float_operand<u32>(r)) << 32;
-    else if (kind == 1) v = float_operand<u64>(r);
-    else v = r.operand();
+    if (kind == 0)
+      v = float_operand<u32>(r) | static_cast<u64>(float_operand<u32>(r)) << 32;
+    else if (kind == 1)
+      v = float_operand<u64>(r);
+    else
+      v = r.operand();
     store<u64>(p + at, v);
   }
 }
@@ -86,17 +94,20 @@ bool approximation_ok(bool root, u32 in, u32 out) {
   if (magnitude == 0x7f800000) return out == (in & 0x80000000);
   const double exact = root ? 1 / std::sqrt(static_cast<double>(x)) : 1 / static_cast<double>(x);
   // A result below the normal range is flushed to zero.
-  if (std::fabs(exact) < 0x1p-126 * (1 + kApproximation)) return (out & 0x7fffffff) == 0 || std::fabs(y / exact - 1) <= kApproximation;
+  if (std::fabs(exact) < 0x1p-126 * (1 + kApproximation))
+    return (out & 0x7fffffff) == 0 || std::fabs(y / exact - 1) <= kApproximation;
   return std::fabs(y / exact - 1) <= kApproximation;
 }
 
-std::string check_approximation(const Form& f, const CpuState& start, const Insn& insn, const u8* source, const CpuState& guest) {
+std::string check_approximation(const Form& f, const CpuState& start, const Insn& insn, const u8* source,
+                                const CpuState& guest) {
   const bool root = f.mnemonic[1] == 'S', scalar = std::string(f.mnemonic).ends_with("SS");
   const u8* out = guest.fx + kFxXmm + 16 * insn.reg;
   std::string d;
   for (unsigned lane = 0; lane < 4; lane++) {
     const u32 in = load<u32>(source + 4 * lane), got = load<u32>(out + 4 * lane);
-    const bool ok = scalar && lane ? got == load<u32>(start.fx + kFxXmm + 16 * insn.reg + 4 * lane) : approximation_ok(root, in, got);
+    const bool ok = scalar && lane ? got == load<u32>(start.fx + kFxXmm + 16 * insn.reg + 4 * lane)
+                                   : approximation_ok(root, in, got);
     if (!ok) d += " lane " + std::to_string(lane) + ": of " + hex(in) + " " + hex(got);
   }
   if (load<u32>(start.fx + kFxMxcsr) != load<u32>(guest.fx + kFxMxcsr)) d += " MXCSR changed";
@@ -152,14 +163,16 @@ int main(int argc, char** argv) {
       if (mnemonic.starts_with("MASKMOV")) start.gpr[kRDI] = kDiffMid + (rnd() & 0xff);
       start.flags = (static_cast<u32>(rnd()) & kArith) | 2;
       store<u32>(start.fx + kFxMxcsr, random_mxcsr(rnd));
-      for (unsigned i = 0; i < 16; i++) vector_operand(rnd, rnd.one_in(4) ? static_cast<int>(rnd.below(3)) : kind, start.fx + kFxXmm + 16 * i);
+      for (unsigned i = 0; i < 16; i++)
+        vector_operand(rnd, rnd.one_in(4) ? static_cast<int>(rnd.below(3)) : kind, start.fx + kFxXmm + 16 * i);
       const bool shift = mnemonic.starts_with("PS") && (mnemonic[2] == 'L' || mnemonic[2] == 'R') && rnd.one_in(2);
       const bool text = mnemonic.starts_with("PCMPESTR") || mnemonic.starts_with("PCMPISTR");
       for (unsigned i = 0; i < 16; i++) {
         u8* x = start.fx + kFxXmm + 16 * i;
         if (shift) store<u64>(x, rnd.below(70));
         if (text && !rnd.one_in(4))
-          for (unsigned k = 0; k < 16; k++) x[k] = static_cast<u8>(rnd.below(4) + (k & 1 && (e.bytes[e.len] & 1) ? 0 : rnd.below(2)));
+          for (unsigned k = 0; k < 16; k++)
+            x[k] = static_cast<u8>(rnd.below(4) + (k & 1 && (e.bytes[e.len] & 1) ? 0 : rnd.below(2)));
       }
       // MMX: half of the time from x87 state, whose tags and TOP the first MMX instruction sets.
       const bool mmx_now = rnd() & 1;
@@ -167,7 +180,8 @@ int main(int argc, char** argv) {
       start.fx[kFxTw] = mmx_now ? 0xff : static_cast<u8>(rnd());
       for (unsigned i = 0; i < 8; i++) {
         u8* st = start.fx + kFxSt + 16 * i;
-        store<u64>(st, kind == 0 ? float_operand<u32>(rnd) | static_cast<u64>(float_operand<u32>(rnd)) << 32 : rnd.operand());
+        store<u64>(
+            st, kind == 0 ? float_operand<u32>(rnd) | static_cast<u64>(float_operand<u32>(rnd)) << 32 : rnd.operand());
         if (shift) store<u64>(st, rnd.below(70));
         store<u16>(st + 8, mmx_now ? u16{0xffff} : static_cast<u16>(rnd()));
       }
@@ -184,7 +198,8 @@ int main(int argc, char** argv) {
         store<u32>(other.fx + kFxMxcsr, random_mxcsr(rnd) | (rnd.one_in(8) ? 0x10000u : 0));
         std::memcpy(mid + e.disp, other.fx, sizeof other.fx);
       }
-      if (id == "LDMXCSR") store<u32>(mid + e.disp, random_mxcsr(rnd) | (rnd.one_in(8) ? 1u << (18 + rnd.below(14)) : 0));
+      if (id == "LDMXCSR")
+        store<u32>(mid + e.disp, random_mxcsr(rnd) | (rnd.one_in(8) ? 1u << (18 + rnd.below(14)) : 0));
       guest.set_data(data);
       u8 source[16] = {};
       if (approximates(f)) std::memcpy(source, e.memory ? mid + e.disp : start.fx + kFxXmm + 16 * insn.rm, 16);
@@ -223,8 +238,11 @@ int main(int argc, char** argv) {
       disassemble(insn, CodeMode::k64, kDiffCode, line, sizeof line);
       std::string operands;
       for (unsigned r : {static_cast<unsigned>(insn.reg), static_cast<unsigned>(insn.rm)})
-        if (r < 16) operands += " xmm" + std::to_string(r) + " " + hex(load<u64>(start.fx + kFxXmm + 16 * r + 8)) + ":" + hex(load<u64>(start.fx + kFxXmm + 16 * r));
-      report.fail(f, std::string(line) + ":" + diff + " (mxcsr in " + hex(load<u32>(start.fx + kFxMxcsr)) + operands + ")");
+        if (r < 16)
+          operands += " xmm" + std::to_string(r) + " " + hex(load<u64>(start.fx + kFxXmm + 16 * r + 8)) + ":" +
+                      hex(load<u64>(start.fx + kFxXmm + 16 * r));
+      report.fail(
+          f, std::string(line) + ":" + diff + " (mxcsr in " + hex(load<u32>(start.fx + kFxMxcsr)) + operands + ")");
     }
     report.end_of(f);
   }
