@@ -13,8 +13,11 @@ const EXECUTABLE = 0o100755;
 const FILE = 0o100644;
 const LINK = 0o120777;
 
-/** What init loads when the kernel's command line has the word `disk`. */
-const DISK_MODULES = ["ata_piix", "sd_mod", "virtio_pci", "virtio_blk", "crc32c_generic", "ext4"];
+/** What init loads when the kernel's command line has the word `disk`: only what the machine needs, as the kernel
+ * checks a signature on each, which takes an interpreter a while. */
+const VIRTIO_MODULES = ["virtio_pci", "virtio_blk"];
+const IDE_MODULES = ["ata_piix", "sd_mod"];
+const EXT4_MODULES = ["crc32c_generic", "ext4"];
 /** What is there to be loaded by hand: CD and mouse. */
 const OTHER_MODULES = ["sr_mod", "isofs", "psmouse", "evdev"];
 
@@ -38,15 +41,22 @@ tty1::respawn:-/bin/sh
 
 const RC = `#!/bin/sh
 hostname oriel
-case " $(cat /proc/cmdline) " in
-*" disk "*)
-  modprobe -a ${DISK_MODULES.join(" ")}
+
+find_disk() {
+  modprobe -a "$@"
   tries=0
   until device=$(findfs LABEL=${DISK_LABEL} 2>/dev/null); do
     tries=$((tries + 1))
-    [ $tries -gt 100 ] && break
+    [ $tries -gt 50 ] && return 1
     usleep 100000
   done
+}
+
+case " $(cat /proc/cmdline) " in
+*" disk "*)
+  if cat /sys/bus/pci/devices/*/vendor | grep -q 0x1af4; then find_disk ${VIRTIO_MODULES.join(" ")}; fi
+  [ -n "$device" ] || find_disk ${IDE_MODULES.join(" ")}
+  modprobe -a ${EXT4_MODULES.join(" ")}
   if [ -n "$device" ] && mount -t ext4 "$device" /disk; then
     echo "$device is mounted on /disk"
   else
@@ -99,7 +109,7 @@ function addModules(kernelDir, files) {
     for (const d of moduleDependencies(data)) for (const m of add(d)) if (!closure.includes(m)) closure.push(m);
     return closure;
   };
-  for (const m of [...DISK_MODULES, ...OTHER_MODULES]) add(m);
+  for (const m of [...VIRTIO_MODULES, ...IDE_MODULES, ...EXT4_MODULES, ...OTHER_MODULES]) add(m);
   const lines = [...closures].map(([name, closure]) => {
     const needs = closure.slice(1).map((m) => ` ${all.get(m)}`).join("");
     return `${all.get(name)}:${needs}\n`;

@@ -1,0 +1,3 @@
+import { bootAll } from "./boots.mjs";
+
+bootAll("native");
