@@ -6,7 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 export const GUESTS = path.join(ROOT, ".cache/guests");
 
 /** @typedef {"native" | "node"} HostName */
@@ -25,12 +25,17 @@ export function command(host) {
 
 /** @typedef {{status: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string}} Result */
 
+/** seconds: after which it is killed, so that a hang is a failure; default 60
+ * @typedef {{cwd?: string, uid?: number | undefined, seconds?: number}} Options */
+
 /** A run that goes on. */
 export class Run {
-  /** @param {HostName} host @param {string[]} args */
-  constructor(host, args) {
+  /** @param {HostName} host @param {string[]} args @param {Options} [options] */
+  constructor(host, args, options = {}) {
     const [program, first] = command(host);
-    this.child = spawn(program, [...first, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    const { seconds = 60, ...how } = options;
+    this.child = spawn(program, [...first, ...args], { ...how, stdio: ["pipe", "pipe", "pipe"] });
+    const killer = setTimeout(() => this.child.kill("SIGKILL"), seconds * 1000);
     this.stdout = "";
     this.stderr = "";
     /** @type {(() => void)[]} */
@@ -43,6 +48,7 @@ export class Run {
     this.ended = new Promise((resolve, reject) => {
       this.child.on("error", reject);
       this.child.on("close", (status, signal) => {
+        clearTimeout(killer);
         resolve({ status, signal, stdout: this.stdout, stderr: this.stderr });
         heard();
       });
@@ -70,9 +76,10 @@ export class Run {
 }
 
 /** Runs to the end, without input.
- * @param {HostName} host @param {string[]} args @returns {Promise<Result>} */
-export function oriel(host, args) {
-  const run = new Run(host, args);
+ * @param {HostName} host @param {string[]} args @param {Options} [options]
+ * @returns {Promise<Result>} */
+export function oriel(host, args, options) {
+  const run = new Run(host, args, options);
   run.child.stdin.end();
   return run.ended;
 }
