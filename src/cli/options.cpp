@@ -176,7 +176,7 @@ std::string help_text() {
   s +=
       "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions\n"
       "ran out, 4 the guest shut itself down by a triple fault, 128 + N ended by signal N.\n"
-      "A writable image is locked by IMAGE.lock while it is in use.\n\n";
+      "A writable image is locked by IMAGE.lock while it is in use.\n";
   return s;
 }
 

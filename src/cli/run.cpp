@@ -126,9 +126,19 @@ class Run {
 
  private:
   bool read_inputs(MachineConfig& config, std::string& error) {
-    if (!read_whole(o_.bios, config.bios, error) || !read_whole(o_.vgabios, config.vgabios, error)) return false;
-    if (!o_.kernel.empty() && !read_whole(o_.kernel, config.kernel, error)) return false;
-    if (!o_.initrd.empty() && !read_whole(o_.initrd, config.initrd, error)) return false;
+    struct Input {
+      const std::string& path;
+      std::vector<u8>& bytes;
+    };
+    for (const Input& i : {Input{o_.bios, config.bios}, Input{o_.vgabios, config.vgabios}, Input{o_.kernel, config.kernel},
+                           Input{o_.initrd, config.initrd}}) {
+      if (i.path.empty()) continue;
+      if (!read_whole(i.path, i.bytes, error)) return false;
+      if (i.bytes.empty()) {
+        error = i.path + ": is empty";
+        return false;
+      }
+    }
     if (!o_.script.empty()) {
       std::vector<u8> text;
       if (!read_whole(o_.script, text, error)) return false;

@@ -9,6 +9,7 @@ namespace {
 // The setup header, by offset from the start of the image.
 enum : usize {
   kSetupSects = 0x1f1,
+  kSysSize = 0x1f4,
   kVidMode = 0x1fa,
   kMagic = 0x202,
   kVersion = 0x206,
@@ -47,6 +48,12 @@ bool load_linux(const std::vector<u8>& image, const std::string& append, u64 ini
     return false;
   }
   const u64 kernel_bytes = image.size() - setup_bytes;
+  // In units of 16 bytes, rounded up; since protocol 2.04 with all its bits.
+  if (version >= 0x204 && kernel_bytes + 15 < u64{load<u32>(image.data() + kSysSize)} * 16) {
+    error = "a truncated Linux kernel: " + std::to_string(image.size()) + " bytes of " +
+            std::to_string(setup_bytes + u64{load<u32>(image.data() + kSysSize)} * 16);
+    return false;
+  }
   u64 need = std::max<u64>(kernel_bytes, version >= 0x20a ? load<u32>(image.data() + kInitSize) : kernel_bytes * 4);
   if (LinuxImage::kKernelAddress + need + initrd_bytes + (u64{2} << 20) > memory_bytes) {
     error = "kernel and initrd do not fit into the guest's memory of " + std::to_string(memory_bytes >> 20) +

@@ -16,6 +16,11 @@ org 0x7c00
   mov sp, 0x7c00
   jmp start
 say:            ; the string at SI to COM1
+  mov dx, 0x3fd
+.wait:
+  in al, dx
+  test al, 0x20 ; transmitter holding register empty
+  jz .wait
   lodsb
   test al, al
   jz .done

@@ -33,6 +33,13 @@ export function readWhole(path: string): Uint8Array {
   }
 }
 
+/** A kernel, an initrd or firmware: never empty. */
+export function readInput(path: string): Uint8Array {
+  const bytes = readWhole(path);
+  if (bytes.length === 0) throw new UsageError(`${path}: is empty`);
+  return bytes;
+}
+
 /** Opens a file to be written at the end, or as the guest runs. */
 export function openOutput(path: string): number {
   try {

@@ -3,7 +3,7 @@
 import { performance } from "node:perf_hooks";
 
 import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, ScriptStep, type CoreHost, type Disk, type DiskSlot } from "../core.ts";
-import { checkOutput, ImageFile, openOutput, readWhole, writeWhole } from "./files.ts";
+import { checkOutput, ImageFile, openOutput, readInput, readWhole, writeWhole } from "./files.ts";
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
 import { ByteSink, TerminalInput } from "./terminal.ts";
@@ -47,10 +47,10 @@ class Run {
   async main(wasmPath: string): Promise<number> {
     const o = this.o;
     const bytes = {
-      bios: readWhole(o.bios),
-      vgabios: readWhole(o.vgabios),
-      kernel: o.kernel === undefined ? undefined : readWhole(o.kernel),
-      initrd: o.initrd === undefined ? undefined : readWhole(o.initrd),
+      bios: readInput(o.bios),
+      vgabios: readInput(o.vgabios),
+      kernel: o.kernel === undefined ? undefined : readInput(o.kernel),
+      initrd: o.initrd === undefined ? undefined : readInput(o.initrd),
     };
     const script = o.script === undefined ? undefined : { text: readWhole(o.script), name: o.script };
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
