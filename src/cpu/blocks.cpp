@@ -1,6 +1,7 @@
 // Building, finding and dropping pre-decoded blocks.
 #include "cpu/blocks.h"
 
+#include <array>
 #include <cstdlib>
 
 namespace oriel {
@@ -8,6 +9,60 @@ namespace oriel {
 namespace {
 constexpr u64 kPageOff = 0xfff;
 template <class T> T* lazy_array(usize n) { return static_cast<T*>(std::calloc(n, sizeof(T))); }
+
+// Which conditions (a bit for each of the 16) a fused pair can decide, and the FusedOp of a first Op.
+constexpr u32 kCompareConditions = 0xf0fc;  // not O, S, P: B, E, BE, L, LE and their opposites
+constexpr u32 kLogicConditions = 0xf3fc;    // the sign as well: less than zero
+constexpr u32 kCountConditions = 0x0330;    // CF and OF have rules of their own: E, S
+struct Fusion {
+  u16 op;
+  u16 conditions;
+};
+constexpr auto kFusion = [] {
+  std::array<Fusion, OP_COUNT> t{};
+#define X(ID) t[OP_##ID] = {FUSED_##ID, kCompareConditions};
+  ORIEL_FUSED_COMPARE(X)
+#undef X
+#define X(ID) t[OP_##ID] = {FUSED_##ID, kLogicConditions};
+  ORIEL_FUSED_LOGIC(X)
+#undef X
+#define X(ID) t[OP_##ID] = {FUSED_##ID, kCountConditions};
+  ORIEL_FUSED_COUNT(X)
+#undef X
+  return t;
+}();
+
+// The truth table of condition `cc` over equal | below << 1 | less << 2 (SDM Vol. 1, table B-1).
+u8 truth_table(unsigned cc) {
+  u8 t = 0;
+  for (unsigned k = 0; k < 8; k++) {
+    const bool equal = k & 1, below = k & 2, less = k & 4;
+    const bool holds[8] = {false, below, equal, below || equal, less, false, less, less || equal};
+    if (holds[cc >> 1] != static_cast<bool>(cc & 1)) t |= static_cast<u8>(1u << k);
+  }
+  return t;
+}
+
+// The condition of a Jcc, else kNotJcc.
+constexpr u8 kNotJcc = 16;
+constexpr auto kJccCondition = [] {
+  std::array<u8, OP_COUNT> t{};
+  t.fill(kNotJcc);
+  u8 cc = 0;
+#define X(NAME) t[OP_J##NAME##_Jb] = t[OP_J##NAME##_Jz] = cc++;
+  X(O) X(NO) X(B) X(AE) X(E) X(NE) X(BE) X(A) X(S) X(NS) X(P) X(NP) X(L) X(GE) X(LE) X(G)
+#undef X
+  return t;
+}();
+
+void fuse(Insn& first, Insn& jump) {
+  const Fusion f = kFusion[first.op];
+  const unsigned cc = kJccCondition[jump.op];
+  if (cc == kNotJcc || !(f.conditions >> cc & 1)) return;
+  jump.imm = first.op;
+  jump.modrm = truth_table(cc);
+  first.op = f.op;
+}
 }  // namespace
 
 BlockCache::BlockCache(Cpu& cpu) : c_(cpu) {
@@ -38,7 +93,7 @@ void BlockCache::flush() {
   }
   page_list_.clear();
   block_count_ = insn_count_ = 0;
-  c_.tlb_gen++;
+  c_.new_tlb_gen();
   c_.ip_end = nullptr;
 }
 
@@ -68,7 +123,13 @@ Block* BlockCache::add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsig
   b->pa = pa;
   b->pa2 = pa2;
   b->insns = &insns_[insn_count_];
-  std::memcpy(b->insns, insns, count * sizeof(Insn));
+  u16 off = 0;
+  for (unsigned k = 0; k < count; k++) {
+    b->insns[k] = insns[k];
+    b->insns[k].off = off;
+    off = static_cast<u16>(off + insns[k].len);
+  }
+  if (count >= 2) fuse(b->insns[count - 2], b->insns[count - 1]);
   insn_count_ += count;
   b->count = static_cast<u16>(count);
   b->bytes = static_cast<u16>(bytes);
@@ -135,15 +196,15 @@ Block* BlockCache::build(u64 lin, u64 pa) {
   return &uncached_;
 }
 
-Block* BlockCache::find_slow(u64 lin) {
+Block* BlockCache::find(u64 lin) {
   u64 pa;
   if (ORIEL_UNLIKELY(!c_.canonical(lin))) {
     c_.raise(kGP, 0);
     return nullptr;
   }
-  const TlbEntry& e = c_.tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = c_.tlb[tlb_index(lin)];
   if (e.xtag == (lin & ~kPageOff)) {
-    pa = (e.pa & ~kPageOff) | (lin & kPageOff);
+    pa = (c_.tlb_pa[c_.mmu][tlb_index(lin)] & ~kPageOff) | (lin & kPageOff);
   } else if (!c_.translate_fetch(lin, pa)) {
     return nullptr;
   }
@@ -166,9 +227,15 @@ Block* BlockCache::find_slow(u64 lin) {
   if (!b || !b->valid) return b;
   Jump& j = jumps_[jump_index(lin)];
   j.lin = lin;
-  j.key = key();
+  j.key = c_.code_key;
   j.block = b;
   return b;
+}
+
+const Insn* BlockCache::prefix(const Block& b, unsigned n) {
+  std::memcpy(prefix_, b.insns, n * sizeof(Insn));
+  if (n < b.count && prefix_[n - 1].op > kFusedBefore) prefix_[n - 1].op = static_cast<u16>(b.insns[n].imm);
+  return prefix_;
 }
 
 void BlockCache::unhash(Block* b) {
@@ -224,7 +291,7 @@ void BlockCache::invalidate(u64 pa, u32 n) {
   }
   if (dropped) {
     c_.stats.code_invalidations++;
-    c_.tlb_gen++;  // forgets every entry of the jump cache
+    c_.new_tlb_gen();  // forgets every entry of the jump cache
     c_.ip_end = nullptr;
   }
 }

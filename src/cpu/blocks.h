@@ -7,8 +7,32 @@
 #include <vector>
 
 #include "cpu/cpu.h"
+#include "x86/forms.h"
 
 namespace oriel {
+
+// Pairs of a comparison and the conditional jump that ends the block are fused: the first instruction's `op` is one of
+// these, the jump's `imm` keeps its own Op, and the jump's `modrm` is a truth table of the condition over
+// equal | below << 1 | less << 2. Listed by what is compared: the operands (CMP, SUB) or the result with zero.
+#define ORIEL_FUSED_COMPARE(X)                                                                        \
+  X(CMP_EvGv_rw) X(CMP_EvGv_rd) X(CMP_EvGv_rq) X(CMP_GvEv_rw) X(CMP_GvEv_rd) X(CMP_GvEv_rq)           \
+  X(CMP_EvIz_rw) X(CMP_EvIz_rd) X(CMP_EvIz_rq) X(CMP_EvIbs_rw) X(CMP_EvIbs_rd) X(CMP_EvIbs_rq)        \
+  X(CMP_eAXIz_w) X(CMP_eAXIz_d) X(CMP_eAXIz_q) X(CMP_EbGb_r) X(CMP_GbEb_r) X(CMP_EbIb_r) X(CMP_ALIb)  \
+  X(CMP_EvGv_md) X(CMP_EvGv_mq) X(CMP_GvEv_md) X(CMP_GvEv_mq) X(CMP_EvIz_md) X(CMP_EvIz_mq)           \
+  X(CMP_EvIbs_mw) X(CMP_EvIbs_md) X(CMP_EvIbs_mq) X(CMP_EbGb_m) X(CMP_GbEb_m) X(CMP_EbIb_m)           \
+  X(SUB_EvGv_rd) X(SUB_EvGv_rq) X(SUB_EvIbs_rd) X(SUB_EvIbs_rq)
+#define ORIEL_FUSED_LOGIC(X)                                                                          \
+  X(TEST_EvGv_rw) X(TEST_EvGv_rd) X(TEST_EvGv_rq) X(TEST_EbGb_r) X(TEST_EbIb_r) X(TEST_ALIb)          \
+  X(TEST_EvIz_rw) X(TEST_EvIz_rd) X(TEST_EvIz_rq) X(TEST_eAXIz_d) X(TEST_EbIb_m) X(TEST_EvIz_md)      \
+  X(AND_EvGv_rd) X(AND_EvGv_rq) X(AND_EvIbs_rd) X(AND_EvIbs_rq) X(AND_EvIz_rd) X(AND_EvIz_rq)
+#define ORIEL_FUSED_COUNT(X) X(INC_Zv_d) X(DEC_Zv_d) X(INC_Ev_rd) X(INC_Ev_rq) X(DEC_Ev_rd) X(DEC_Ev_rq)
+enum FusedOp : u16 {
+  kFusedBefore = OP_COUNT - 1,
+#define X(ID) FUSED_##ID,
+  ORIEL_FUSED_COMPARE(X) ORIEL_FUSED_LOGIC(X) ORIEL_FUSED_COUNT(X)
+#undef X
+  kFusedEnd
+};
 
 struct Block {
   u64 pa;        // of the first byte
@@ -33,33 +57,31 @@ class BlockCache {
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
-  // The block at linear address `lin` (c.rip within CS) in the current mode; decodes it if needed.
-  // nullptr: an exception was raised by the fetch.
-  Block* find(u64 lin) {
+  // The block at linear address `lin` (c.rip within CS) in the current mode, if it was found there lately; else nullptr.
+  Block* find_fast(u64 lin) const {
     const Jump& j = jumps_[jump_index(lin)];
-    if (ORIEL_LIKELY(j.lin == lin && j.key == key())) return j.block;
-    return find_slow(lin);
+    return ORIEL_LIKELY(j.lin == lin && j.key == c_.code_key) ? j.block : nullptr;
   }
+  // The same from the page tables, decoding it if needed. nullptr: an exception was raised by the fetch.
+  Block* find(u64 lin);
+  // The first `n` instructions of a block, in a buffer that the next call reuses, with none of them fused beyond the end.
+  const Insn* prefix(const Block& b, unsigned n);
   // Bytes [pa, pa + n) within one page changed: drops the blocks that overlap them.
   void invalidate(u64 pa, u32 n);
   // Drops everything.
   void flush();
 
  private:
-  struct Jump {
+  struct alignas(32) Jump {
     u64 lin;
-    u64 key;  // tlb_gen, code mode and MMU index together
+    u64 key;  // Cpu::code_key when it was entered
     Block* block;
-#if UINTPTR_MAX == 0xffffffffu
-    u32 pad;
-#endif
   };
   static constexpr unsigned kJumpBits = 14, kHashBits = 16;
   static unsigned jump_index(u64 lin) { return static_cast<unsigned>(lin ^ lin >> kJumpBits) & ((1u << kJumpBits) - 1); }
   static unsigned hash_index(u64 pa, CodeMode m) {
     return static_cast<unsigned>((pa * 4 + static_cast<unsigned>(m)) * 0x9e3779b97f4a7c15u >> (64 - kHashBits));
   }
-  u64 key() const { return static_cast<u64>(c_.tlb_gen) << 8 | static_cast<u64>(c_.code_mode) << 4 | c_.mmu; }
 
   // Blocks by page, with a bitmap of the 64-byte lines that hold code, so that data beside code in a
   // page can be written without dropping blocks.
@@ -69,7 +91,6 @@ class BlockCache {
     u64 lines;
   };
 
-  Block* find_slow(u64 lin);
   Block* build(u64 lin, u64 pa);
   Block* add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsigned bytes);
   void note_code(u64 pa, unsigned bytes);
@@ -86,6 +107,7 @@ class BlockCache {
   u32 block_count_ = 0, insn_count_ = 0;
   Block uncached_{};
   Insn uncached_insn_{};
+  Insn prefix_[kMaxBlockInsns];
 };
 
 }  // namespace oriel

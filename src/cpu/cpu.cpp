@@ -102,6 +102,8 @@ void Cpu::update_mode() {
   if (cpl == 3) mmu = (cr0 & kCr0AM) && (rflags & kAC) ? kMmuAlign : kMmuUser;
   else mmu = (cr4 & kCr4SMAP) && (rflags & kAC) ? kMmuSupAc : kMmuSup;
   tlb = tlb_tables[mmu];
+  fetch_limit = code_mode == CodeMode::k64 ? ~u64{0} : seg[kCS].limit;
+  update_code_key();
   for (unsigned s = 0; s < 6; s++) update_seg(s);
   if ((rflags & (kTF | kRF)) || (dr[7] & 0xff)) raise_event(kEvTrap);
   else events &= ~static_cast<u32>(kEvTrap);

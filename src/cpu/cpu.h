@@ -171,16 +171,13 @@ struct TlbEntry {
   // The linear page (low 12 bits zero) when that access needs nothing but the addition of `addend`;
   // otherwise kTlbNone, which no page equals. Noncanonical and MMIO pages are never entered.
   u64 rtag, wtag;
-  u64 xtag;        // instruction fetch
-  u64 addend;      // host address minus linear address (mod 2^64; mod 2^32 in wasm)
-  u64 pa;          // guest-physical page
-  u8* page_flags;  // PageFlags of the page
-#if UINTPTR_MAX == 0xffffffffu
-  u32 pad_;
-#endif
+  u64 xtag;    // instruction fetch
+  u64 addend;  // host address minus linear address (mod 2^64; mod 2^32 in wasm)
 };
+static_assert(sizeof(TlbEntry) == 32);
 constexpr u64 kTlbNone = ~u64{0};
 constexpr unsigned kTlbBits = 11, kTlbSize = 1u << kTlbBits;
+constexpr unsigned tlb_index(u64 lin) { return static_cast<unsigned>(lin >> 12) & (kTlbSize - 1); }
 
 // What the CPU asks of the machine around it. Port and MMIO effects may call back
 // (raise_irq_line(), request_exit()); they take effect after the current instruction.
@@ -249,6 +246,8 @@ class Cpu final : public PhysMemListener {
   bool stack32 = false;       // SS.B (outside 64-bit mode)
   u64 lin_mask = 0xffffffff;  // linear addresses: 32 bits outside 64-bit mode
   u64 sp_mask = 0xffff;       // stack pointer width
+  u64 fetch_limit = 0xffff;   // the last RIP that may be fetched: CS.limit, or ~0 in 64-bit mode
+  u64 code_key = 0;           // what a cached linear-to-block mapping depends on: tlb_gen_, code mode, MMU index
   u32 events = 0;             // CpuEvent
   SegCache seg[kSegCount];
   TlbEntry* tlb = nullptr;  // table in force: tlb_tables[mmu]
@@ -286,7 +285,7 @@ class Cpu final : public PhysMemListener {
   u32 max_spins = 4096;
   // The block loop: executes until `limit`, an event, or a fault (recorded in exc, rip at its start).
   enum class Exit : u8 { kNormal, kFault, kAgain /* an unfinished REP */ };
-  static Exit execute(Cpu& c, u64 limit, bool single);
+  static Exit execute(Cpu& c, u64 limit);
   enum class EventAction : u8 { kGo, kAgain, kHalted, kExit, kShutdown };
   EventAction handle_events(bool& single);
   // Retired instructions as of the instruction being executed (usable inside bus callbacks).
@@ -517,7 +516,13 @@ class Cpu final : public PhysMemListener {
   u8 tlb_used_ = 0;                 // bit per table that may hold entries
   bool large_pages_seen_ = false;   // a large page was entered since the machine started
   TlbEntry* tlb_tables[kMmuCount];
-  u32 tlb_gen = 1;  // changes whenever a cached linear-to-code mapping may be stale
+  u64* tlb_pa[kMmuCount];  // beside each table: guest-physical page and kTlbGlobal, kTlbNone where there is no entry
+  u32 tlb_gen_ = 1;        // changes whenever a cached linear-to-code mapping may be stale
+  void new_tlb_gen() {
+    tlb_gen_++;
+    update_code_key();
+  }
+  void update_code_key() { code_key = static_cast<u64>(tlb_gen_) << 8 | static_cast<u64>(code_mode) << 4 | mmu; }
   struct Rmw {
     u64 lin;
     u8* host;  // nullptr: the slow path commits
@@ -532,7 +537,7 @@ class Cpu final : public PhysMemListener {
 
 template <class T>
 ORIEL_INLINE bool Cpu::read_lin(u64 lin, T& out) {
-  const TlbEntry& e = tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = tlb[tlb_index(lin)];
   if (ORIEL_LIKELY(((lin + sizeof(T) - 1) & ~u64{0xfff}) == e.rtag)) {
     out = load<T>(reinterpret_cast<const void*>(static_cast<uintptr_t>(lin + e.addend)));
     return true;
@@ -542,7 +547,7 @@ ORIEL_INLINE bool Cpu::read_lin(u64 lin, T& out) {
 
 template <class T>
 ORIEL_INLINE bool Cpu::write_lin(u64 lin, T v) {
-  const TlbEntry& e = tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = tlb[tlb_index(lin)];
   if (ORIEL_LIKELY(((lin + sizeof(T) - 1) & ~u64{0xfff}) == e.wtag)) {
     store<T>(reinterpret_cast<void*>(static_cast<uintptr_t>(lin + e.addend)), v);
     return true;
@@ -554,7 +559,7 @@ template <class T>
 ORIEL_INLINE bool Cpu::read(unsigned s, u64 off, T& out) {
   if (ORIEL_UNLIKELY(!(seg[s].ok & kSegOkRead)) && !seg_check(s, off, sizeof(T), kRead)) return false;
   u64 lin = (seg[s].lin + off) & lin_mask;
-  const TlbEntry& e = tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = tlb[tlb_index(lin)];
   if (ORIEL_LIKELY(((lin + sizeof(T) - 1) & ~u64{0xfff}) == e.rtag)) {
     out = load<T>(reinterpret_cast<const void*>(static_cast<uintptr_t>(lin + e.addend)));
     return true;
@@ -566,7 +571,7 @@ template <class T>
 ORIEL_INLINE bool Cpu::write(unsigned s, u64 off, T v) {
   if (ORIEL_UNLIKELY(!(seg[s].ok & kSegOkWrite)) && !seg_check(s, off, sizeof(T), kWrite)) return false;
   u64 lin = (seg[s].lin + off) & lin_mask;
-  const TlbEntry& e = tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = tlb[tlb_index(lin)];
   if (ORIEL_LIKELY(((lin + sizeof(T) - 1) & ~u64{0xfff}) == e.wtag)) {
     store<T>(reinterpret_cast<void*>(static_cast<uintptr_t>(lin + e.addend)), v);
     return true;
@@ -578,7 +583,7 @@ template <class T>
 ORIEL_INLINE bool Cpu::rmw_begin(unsigned s, u64 off, T& old) {
   if (ORIEL_UNLIKELY((seg[s].ok & 3) != 3) && !seg_check(s, off, sizeof(T), kWrite)) return false;
   u64 lin = (seg[s].lin + off) & lin_mask;
-  const TlbEntry& e = tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = tlb[tlb_index(lin)];
   if (ORIEL_LIKELY(((lin + sizeof(T) - 1) & ~u64{0xfff}) == e.wtag)) {
     rmw_.host = reinterpret_cast<u8*>(static_cast<uintptr_t>(lin + e.addend));
     old = load<T>(rmw_.host);

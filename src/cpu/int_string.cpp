@@ -46,7 +46,7 @@ template <Str K, class T> ORIEL_INLINE bool step(Cpu& c, const Insn& i) {
 u8* fast_pointer(Cpu& c, unsigned s, u64 off, bool write, u64& room) {
   if (!(c.seg[s].ok & (write ? kSegOkWrite : kSegOkRead))) return nullptr;
   u64 lin = (c.seg[s].lin + off) & c.lin_mask;
-  const TlbEntry& e = c.tlb[(lin >> 12) & (kTlbSize - 1)];
+  const TlbEntry& e = c.tlb[tlb_index(lin)];
   if ((write ? e.wtag : e.rtag) != (lin & ~u64{0xfff})) return nullptr;
   u64 left = 0x1000 - (lin & 0xfff);
   if (left < room) room = left;

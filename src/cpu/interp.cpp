@@ -90,7 +90,7 @@ RunResult Cpu::run(u64 limit) {
     }
     bool tf = rflags & kTF;
     bool rf = rflags & kRF;
-    Exit e = execute(*this, single ? icount + 1 : limit, single);
+    Exit e = execute(*this, single ? icount + 1 : limit);
     if (e != Exit::kNormal) {
       if (e == Exit::kFault) {
         stats.exceptions++;
@@ -111,8 +111,10 @@ RunResult Cpu::run(u64 limit) {
 // ---- the main loop -----------------------------------------------------------------------------
 
 #define FAULT goto fault
+#define RIP (start + ip->off)
+#define NEXT (start + ip->off + ip->len)
 #define EA()                                                                                       \
-  (c.ip = ip, ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = rip + ip->len, 0) : 0,     \
+  (c.ip = ip, ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = NEXT, 0) : 0,              \
    (c.gpr[ip->base] + (c.gpr[ip->index] << ip->scale) + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->asz])
 
 // One case per size of a V or VRM form: BODY(T) with T the operand type.
@@ -152,7 +154,7 @@ RunResult Cpu::run(u64 limit) {
 
 #define JUMP_REL()                                                                                                  \
   do {                                                                                                              \
-    const u64 to = (rip + ip->len + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz];              \
+    const u64 to = (NEXT + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz];              \
     if (ORIEL_UNLIKELY(!c.target_ok(to))) goto bad_target;                                                          \
     rip = to;                                                                                                       \
     ip++;                                                                                                           \
@@ -163,33 +165,38 @@ namespace {
 constexpr u64 kAddrMask[4] = {0xffff, 0xffff, 0xffffffff, ~u64{0}};
 }
 
-Cpu::Exit Cpu::execute(Cpu& c, u64 limit, bool single) {
-  const Insn* ip;  // the members of the same names are kept up to date only where something reads them
-  u64 rip = c.rip;
+Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
+  const Insn* ip;  // the member of the same name is kept up to date only where something reads it
+  u64 rip = c.rip, start, n;
+  Block* b;
+  bool taken;
   for (;;) {
-    Block* b;
+    // `rip` is where to go on; while a block runs, it is `start` plus the offset of the instruction.
     {
-      u64 lin = (c.seg[kCS].lin + rip) & c.lin_mask;
-      c.ip = c.ip_start;
-      c.rip = c.fault_rip = rip;
-      if (ORIEL_UNLIKELY(c.lin_mask != ~u64{0} && rip > c.seg[kCS].limit)) {
-        c.raise(kGP, 0);
-        return Exit::kFault;
+      const u64 lin = (c.seg[kCS].lin + rip) & c.lin_mask;
+      b = c.blocks->find_fast(lin);
+      if (ORIEL_UNLIKELY(!b)) {
+        c.ip = c.ip_start;
+        c.rip = c.fault_rip = rip;
+        if (rip > c.fetch_limit) goto fetch_beyond_limit;
+        b = c.blocks->find(lin);
+        if (!b) return Exit::kFault;
       }
-      b = c.blocks->find(lin);
-      if (ORIEL_UNLIKELY(!b)) return Exit::kFault;
     }
-    u64 n = b->count;
-    if (ORIEL_UNLIKELY(limit - c.icount < n)) n = limit - c.icount;
-    if (ORIEL_UNLIKELY(c.lin_mask != ~u64{0} && rip + b->bytes - 1 > c.seg[kCS].limit)) {
-      // Part of the block lies beyond the segment: one instruction at a time.
-      if (rip + b->insns[0].len - 1 > c.seg[kCS].limit) {
-        c.raise(kGP, 0);
-        return Exit::kFault;
-      }
-      n = 1;
-    }
+    n = b->count;
     ip = b->insns;
+    if (ORIEL_UNLIKELY(limit - c.icount < n || rip + b->bytes - 1 > c.fetch_limit)) {
+      if (limit - c.icount < n) n = limit - c.icount;
+      if (rip + b->bytes - 1 > c.fetch_limit) {
+        // Part of the block lies beyond the segment: one instruction at a time.
+        c.ip = c.ip_start;
+        c.rip = c.fault_rip = rip;
+        if (rip > c.fetch_limit || rip + ip->len - 1 > c.fetch_limit) goto fetch_beyond_limit;
+        n = 1;
+      }
+      ip = c.blocks->prefix(*b, static_cast<unsigned>(n));
+    }
+    start = rip;
     c.ip_start = ip;
     c.ip_end = ip + n;
 
@@ -402,9 +409,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit, bool single) {
 #define CC(NAME, EXPR)                                                                           \
   case OP_J##NAME##_Jb: case OP_J##NAME##_Jz:                                                    \
     if (EXPR) JUMP_REL();                                                                        \
-    rip += ip->len;                                                                              \
-    ip++;                                                                                        \
-    goto done;                                                                                   \
+    break;                                                                                       \
   case OP_SET##NAME##_Eb_r: c.set8(ip->rm, EXPR); break;                                         \
   case OP_SET##NAME##_Eb_m: { STORE(u8, static_cast<u8>(EXPR)); } break;                         \
   case OP_CMOV##NAME##_GvEv_rw: { const bool COND = EXPR; CMOV_R(u16) } break;                   \
@@ -442,8 +447,8 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit, bool single) {
 #define PUSH_T(T, v)                                    \
   c.ip = ip;                                            \
   if (!c.push_t<T>(v)) FAULT
-#define CALL_TO(T) PUSH_T(T, static_cast<T>(rip + ip->len)); rip = t_; ip++; goto done;
-#define CALL_J(T) TARGET((rip + ip->len + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz]) CALL_TO(T)
+#define CALL_TO(T) PUSH_T(T, static_cast<T>(NEXT)); rip = t_; ip++; goto done;
+#define CALL_J(T) TARGET((NEXT + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz]) CALL_TO(T)
 #define CALL_R(T) TARGET(RM(T)) CALL_TO(T)
 #define CALL_M(T) LOAD(T, v); TARGET(v) CALL_TO(T)
         CASES_V(CALL_Jz, CALL_J)
@@ -497,44 +502,137 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit, bool single) {
         case OP_PAUSE:
         case OP_NOP_19: case OP_NOP_1A: case OP_NOP_1B: case OP_NOP_1C: case OP_NOP_1D: case OP_NOP_1E: case OP_NOP_1F: break;
 
+        // Comparisons fused with the jump behind them (blocks.h). An access that raised an event ends the block first.
+#define DECIDE(T, a, b)                                                                                       \
+  do {                                                                                                        \
+    const T x_ = a, y_ = b;                                                                                   \
+    using S = std::make_signed_t<T>;                                                                          \
+    const unsigned k_ = static_cast<unsigned>(x_ == y_) | static_cast<unsigned>(x_ < y_) << 1 |               \
+                        static_cast<unsigned>(static_cast<S>(x_) < static_cast<S>(y_)) << 2;                  \
+    taken = ip[1].modrm >> k_ & 1;                                                                            \
+    goto fused_jump;                                                                                          \
+  } while (0)
+#define FUSE_CMP(ID, T, A, B) case FUSED_##ID: { const T lhs = A, rhs = B; AluSub::op<T>(c, lhs, rhs); DECIDE(T, lhs, rhs); }
+#define FUSE_CMP_M(ID, T, A, B)                                                                                  \
+  case FUSED_##ID: {                                                                                          \
+    LOAD(T, v);                                                                                               \
+    const T lhs = A, rhs = B;                                                                                     \
+    AluSub::op<T>(c, lhs, rhs);                                                                                   \
+    if (ORIEL_UNLIKELY(c.ip_end == nullptr)) break;                                                           \
+    DECIDE(T, lhs, rhs);                                                                                          \
+  }
+#define FUSE_SUB(ID, T, B) \
+  case FUSED_##ID: { const T lhs = RM(T), rhs = B; set_r<T>(c, ip->rm, AluSub::op<T>(c, lhs, rhs)); DECIDE(T, lhs, rhs); }
+#define FUSE_TEST(ID, T, A, B) case FUSED_##ID: { const T r = AluAnd::op<T>(c, A, B); DECIDE(T, r, 0); }
+#define FUSE_TEST_M(ID, T)                                                                                       \
+  case FUSED_##ID: {                                                                                          \
+    LOAD(T, v);                                                                                               \
+    const T r = AluAnd::op<T>(c, v, IMM(T));                                                                  \
+    if (ORIEL_UNLIKELY(c.ip_end == nullptr)) break;                                                           \
+    DECIDE(T, r, 0);                                                                                          \
+  }
+#define FUSE_AND(ID, T, B) \
+  case FUSED_##ID: { const T r = AluAnd::op<T>(c, RM(T), B); set_r<T>(c, ip->rm, r); DECIDE(T, r, 0); }
+#define FUSE_COUNT(ID, T, FUNC) \
+  case FUSED_##ID: { const T r = FUNC::op<T>(c, RM(T)); set_r<T>(c, ip->rm, r); DECIDE(T, r, 0); }
+#define FUSE_SIZES(M, ID, A, B) M(ID##w, u16, A(u16), B(u16)) M(ID##d, u32, A(u32), B(u32)) M(ID##q, u64, A(u64), B(u64))
+#define LOADED(T) v
+#define ACC(T) get_r<T>(c, kRAX)
+        FUSE_SIZES(FUSE_CMP, CMP_EvGv_r, RM, REG)
+        FUSE_SIZES(FUSE_CMP, CMP_GvEv_r, REG, RM)
+        FUSE_SIZES(FUSE_CMP, CMP_EvIz_r, RM, IMM)
+        FUSE_SIZES(FUSE_CMP, CMP_EvIbs_r, RM, IMM)
+        FUSE_SIZES(FUSE_CMP, CMP_eAXIz_, ACC, IMM)
+        FUSE_CMP(CMP_EbGb_r, u8, RM(u8), REG(u8))
+        FUSE_CMP(CMP_GbEb_r, u8, REG(u8), RM(u8))
+        FUSE_CMP(CMP_EbIb_r, u8, RM(u8), IMM(u8))
+        FUSE_CMP(CMP_ALIb, u8, ACC(u8), IMM(u8))
+        FUSE_CMP_M(CMP_EvGv_md, u32, v, REG(u32))
+        FUSE_CMP_M(CMP_EvGv_mq, u64, v, REG(u64))
+        FUSE_CMP_M(CMP_GvEv_md, u32, REG(u32), v)
+        FUSE_CMP_M(CMP_GvEv_mq, u64, REG(u64), v)
+        FUSE_CMP_M(CMP_EvIz_md, u32, v, IMM(u32))
+        FUSE_CMP_M(CMP_EvIz_mq, u64, v, IMM(u64))
+        FUSE_SIZES(FUSE_CMP_M, CMP_EvIbs_m, LOADED, IMM)
+        FUSE_CMP_M(CMP_EbGb_m, u8, v, REG(u8))
+        FUSE_CMP_M(CMP_GbEb_m, u8, REG(u8), v)
+        FUSE_CMP_M(CMP_EbIb_m, u8, v, IMM(u8))
+        FUSE_SUB(SUB_EvGv_rd, u32, REG(u32))
+        FUSE_SUB(SUB_EvGv_rq, u64, REG(u64))
+        FUSE_SUB(SUB_EvIbs_rd, u32, IMM(u32))
+        FUSE_SUB(SUB_EvIbs_rq, u64, IMM(u64))
+        FUSE_SIZES(FUSE_TEST, TEST_EvGv_r, RM, REG)
+        FUSE_SIZES(FUSE_TEST, TEST_EvIz_r, RM, IMM)
+        FUSE_TEST(TEST_EbGb_r, u8, RM(u8), REG(u8))
+        FUSE_TEST(TEST_EbIb_r, u8, RM(u8), IMM(u8))
+        FUSE_TEST(TEST_ALIb, u8, ACC(u8), IMM(u8))
+        FUSE_TEST(TEST_eAXIz_d, u32, ACC(u32), IMM(u32))
+        FUSE_TEST_M(TEST_EbIb_m, u8)
+        FUSE_TEST_M(TEST_EvIz_md, u32)
+        FUSE_AND(AND_EvGv_rd, u32, REG(u32))
+        FUSE_AND(AND_EvGv_rq, u64, REG(u64))
+        FUSE_AND(AND_EvIbs_rd, u32, IMM(u32))
+        FUSE_AND(AND_EvIbs_rq, u64, IMM(u64))
+        FUSE_AND(AND_EvIz_rd, u32, IMM(u32))
+        FUSE_AND(AND_EvIz_rq, u64, IMM(u64))
+        FUSE_COUNT(INC_Zv_d, u32, AluInc)
+        FUSE_COUNT(DEC_Zv_d, u32, AluDec)
+        FUSE_COUNT(INC_Ev_rd, u32, AluInc)
+        FUSE_COUNT(INC_Ev_rq, u64, AluInc)
+        FUSE_COUNT(DEC_Ev_rd, u32, AluDec)
+        FUSE_COUNT(DEC_Ev_rq, u64, AluDec)
+
         default: {
           c.ip = ip;
-          c.fault_rip = rip;
-          c.rip = rip + ip->len;
+          c.fault_rip = RIP;
+          const u64 next = NEXT;
+          c.rip = next;
           if (ORIEL_UNLIKELY(!kExec[ip->op](c, *ip))) FAULT;
-          u64 next = c.rip;
-          if (ORIEL_UNLIKELY(next == rip && (ip->flags & (kInsnRep | kInsnRepne)))) {
-            // A repeated string instruction that goes round again: not retired.
-            c.icount += static_cast<u64>(ip - c.ip_start);
-            c.ip = c.ip_start = ip;
-            return Exit::kAgain;
+          if (c.rip != next) {
+            rip = c.rip;
+            if (rip == RIP && (ip->flags & (kInsnRep | kInsnRepne))) {
+              // A repeated string instruction that goes round again: not retired.
+              c.icount += static_cast<u64>(ip - c.ip_start);
+              c.ip = c.ip_start = ip;
+              return Exit::kAgain;
+            }
+            ip++;
+            goto done;
           }
-          rip = next;
-          ip++;
-          continue;
         }
       }
-      rip += ip->len;
       ip++;
     } while (ip < c.ip_end);
+    rip = start + ip[-1].off + ip[-1].len;
 
   done:
     c.icount += static_cast<u64>(ip - c.ip_start);
-    c.ip = c.ip_start = ip;
     // In 16- and 32-bit code RIP wraps; the next fetch checks it against the limit.
-    if (c.lin_mask != ~u64{0}) rip &= 0xffffffffu;
-    if (ORIEL_UNLIKELY(c.events != 0 || c.icount >= limit || single)) {
+    rip &= c.lin_mask;
+    if (ORIEL_UNLIKELY(c.events != 0 || c.icount >= limit)) {
+      c.ip = c.ip_start;
       c.rip = rip;
       return Exit::kNormal;
     }
     continue;
 
+  fused_jump:
+    ip++;
+    if (taken) JUMP_REL();
+    rip = NEXT;
+    ip++;
+    goto done;
+
   bad_target:
     c.raise(kGP, 0);
   fault:
     c.icount += static_cast<u64>(ip - c.ip_start);
+    c.rip = c.fault_rip = RIP;
     c.ip = c.ip_start = ip;
-    c.rip = c.fault_rip = rip;
+    return Exit::kFault;
+
+  fetch_beyond_limit:
+    c.raise(kGP, 0);
     return Exit::kFault;
   }
 }

@@ -17,20 +17,20 @@ constexpr u64 kPhysReserved = 0x000fff0000000000u;  // bits 51:40
 // Page-fault error code.
 constexpr u32 kPfP = 1, kPfW = 2, kPfU = 4, kPfRsvd = 8, kPfI = 16;
 
-constexpr u64 kTlbGlobal = 1;  // in TlbEntry::pa
+constexpr u64 kTlbGlobal = 1;  // in tlb_pa
 
-constexpr TlbEntry kEmptyEntry = {kTlbNone, kTlbNone, kTlbNone, 0, kTlbNone, nullptr,
-#if UINTPTR_MAX == 0xffffffffu
-                                  0
-#endif
-};
+constexpr TlbEntry kEmptyEntry = {kTlbNone, kTlbNone, kTlbNone, 0};
 
 }  // namespace
 
-Cpu::Cpu(PhysMem& m, CpuBus& b) : mem(m), bus(b) {
-  for (TlbEntry*& t : tlb_tables) {
-    t = static_cast<TlbEntry*>(std::malloc(sizeof(TlbEntry) * kTlbSize));
-    for (unsigned i = 0; i < kTlbSize; i++) t[i] = kEmptyEntry;
+Cpu::Cpu(PhysMem& memory, CpuBus& b) : mem(memory), bus(b) {
+  for (unsigned m = 0; m < kMmuCount; m++) {
+    tlb_tables[m] = static_cast<TlbEntry*>(std::aligned_alloc(64, sizeof(TlbEntry) * kTlbSize));
+    tlb_pa[m] = static_cast<u64*>(std::malloc(sizeof(u64) * kTlbSize));
+    for (unsigned i = 0; i < kTlbSize; i++) {
+      tlb_tables[m][i] = kEmptyEntry;
+      tlb_pa[m][i] = kTlbNone;
+    }
   }
   tlb = tlb_tables[0];
   blocks = new BlockCache(*this);
@@ -42,6 +42,7 @@ Cpu::~Cpu() {
   mem.set_listener(nullptr);
   delete blocks;
   for (TlbEntry* t : tlb_tables) std::free(t);
+  for (u64* p : tlb_pa) std::free(p);
 }
 
 // ---- TLB maintenance ---------------------------------------------------------------------------
@@ -49,33 +50,38 @@ Cpu::~Cpu() {
 void Cpu::flush_tlb(bool keep_global) {
   for (unsigned m = 0; m < kMmuCount; m++) {
     if (!(tlb_used_ >> m & 1)) continue;
-    TlbEntry* t = tlb_tables[m];
+    u64* pa = tlb_pa[m];
     bool left = false;
     for (unsigned i = 0; i < kTlbSize; i++) {
-      if (t[i].pa == kTlbNone) continue;
-      if (keep_global && (t[i].pa & kTlbGlobal)) left = true;
-      else t[i] = kEmptyEntry;
+      if (pa[i] == kTlbNone) continue;
+      if (keep_global && (pa[i] & kTlbGlobal)) {
+        left = true;
+        continue;
+      }
+      tlb_tables[m][i] = kEmptyEntry;
+      pa[i] = kTlbNone;
     }
     if (!left) tlb_used_ &= static_cast<u8>(~(1u << m));
   }
-  tlb_gen++;
+  new_tlb_gen();
   stats.tlb_flushes++;
 }
 
 void Cpu::flush_tlb_page(u64 lin) {
   // A large page is entered piece by piece, so that dropping one piece would leave the others.
   if (large_pages_seen_) return flush_tlb(false);
-  for (TlbEntry* t : tlb_tables) t[(lin >> 12) & (kTlbSize - 1)] = kEmptyEntry;
-  tlb_gen++;
+  for (unsigned m = 0; m < kMmuCount; m++) {
+    tlb_tables[m][tlb_index(lin)] = kEmptyEntry;
+    tlb_pa[m][tlb_index(lin)] = kTlbNone;
+  }
+  new_tlb_gen();
 }
 
 void Cpu::drop_write_permission(u64 pa) {
   for (unsigned m = 0; m < kMmuCount; m++) {
     if (!(tlb_used_ >> m & 1)) continue;
-    for (unsigned i = 0; i < kTlbSize; i++) {
-      TlbEntry& e = tlb_tables[m][i];
-      if ((e.pa & ~kPageOff) == (pa & ~kPageOff)) e.wtag = kTlbNone;
-    }
+    for (unsigned i = 0; i < kTlbSize; i++)
+      if ((tlb_pa[m][i] & ~kPageOff) == (pa & ~kPageOff)) tlb_tables[m][i].wtag = kTlbNone;
   }
 }
 
@@ -260,7 +266,7 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
   bool watched = false;
   for (u64 w : data_breakpoint_pages_) watched |= w == lin_page;
 
-  TlbEntry& e = tlb_tables[index][(lin >> 12) & (kTlbSize - 1)];
+  TlbEntry& e = tlb_tables[index][tlb_index(lin)];
   tlb_used_ |= static_cast<u8>(1u << index);
   bool user = index == kMmuUser;
   bool smap_hides = !user && t.user && (cr4 & kCr4SMAP) && index != kMmuSupAc;
@@ -277,8 +283,7 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
   e.wtag = write_now ? lin_page : kTlbNone;
   e.xtag = fetchable ? lin_page : kTlbNone;
   e.addend = static_cast<u64>(reinterpret_cast<uintptr_t>(page.host)) - lin_page;
-  e.pa = (t.pa & ~kPageOff) | (t.global ? kTlbGlobal : 0);
-  e.page_flags = page.flags;
+  tlb_pa[index][tlb_index(lin)] = (t.pa & ~kPageOff) | (t.global ? kTlbGlobal : 0);
   return true;
 }
 

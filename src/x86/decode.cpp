@@ -68,7 +68,7 @@ constexpr Addr16 kAddr16[8] = {{kRBX, kRSI, kDS},  {kRBX, kRDI, kDS},  {kRBP, kR
 DecodeStatus finish_bad(Insn& out, u16 op, usize len) {
   out.op = op;
   out.len = static_cast<u8>(len);
-  out.form = 0;
+  out.off = 0;
   out.flags = 0;
   return DecodeStatus::kOk;
 }
@@ -353,11 +353,11 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
   out.vex = vex;
   out.disp = disp;
   out.imm2 = imm2;
-  out.form = static_cast<u16>(form);
+  out.off = 0;
   out.imm = imm;
   return DecodeStatus::kOk;
 }
 
-bool ends_block(const Insn& i) { return i.op <= OP_LONG || (kForms[i.form].attrs & END); }
+bool ends_block(const Insn& i) { return i.op <= OP_LONG || (kForms[form_of(i.op)].attrs & END); }
 
 }  // namespace oriel

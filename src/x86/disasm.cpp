@@ -55,7 +55,7 @@ constexpr u64 low_bits(u64 v, unsigned log2_bytes) {
 class Printer {
  public:
   Printer(const Insn& i, CodeMode mode, u64 rip, char* buf, usize size)
-      : i_(i), f_(kForms[i.form]), ops_(kFormOperands[i.form]), mode_(mode), rip_(rip), t_(buf, size) {}
+      : i_(i), f_(kForms[form_of(i.op)]), ops_(kFormOperands[form_of(i.op)]), mode_(mode), rip_(rip), t_(buf, size) {}
 
   usize print() {
     if (i_.op <= OP_LONG) {

@@ -40,6 +40,8 @@
 // ATTRS    bits of FormAttr, or 0
 #pragma once
 
+#include <array>
+
 #include "base/types.h"
 
 namespace oriel {
@@ -114,5 +116,9 @@ struct Form {
 
 extern const Form kForms[];
 extern const u16 kFormCount;
+
+// The row that an Op came from; 0 for OP_UD and OP_LONG, which have none.
+extern const std::array<u16, OP_COUNT> kFormOfOp;
+inline u16 form_of(u16 op) { return kFormOfOp[op]; }
 
 }  // namespace oriel

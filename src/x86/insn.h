@@ -59,7 +59,7 @@ struct Insn {
   u8 vex;     // bit 0: VEX encoded, bit 1: VEX.L, bit 2: VEX.W
   s32 disp;   // displacement, sign-extended; also the relative offset of Jb/Jz operands
   u16 imm2;   // second immediate: selector of a far pointer, ENTER's level, EXTRQ-like pairs
-  u16 form;   // index into kForms, for disassembly and coverage
+  u16 off;    // of the instruction from the start of its cached block; the decoder leaves 0
   u64 imm;    // immediate, already extended to the operand size as the manual says; moffs address
 };
 static_assert(sizeof(Insn) == 32);
