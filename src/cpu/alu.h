@@ -138,12 +138,31 @@ struct AluSar {
     return r;
   }
 };
+// The high 64 bits of a signed product.
+ORIEL_INLINE s64 mul_high(s64 a, s64 b) {
+#ifdef __wasm__
+  const u64 al = static_cast<u32>(a), bl = static_cast<u32>(b);
+  const s64 ah = a >> 32, bh = b >> 32;
+  const s64 mid = ah * static_cast<s64>(bl) + static_cast<s64>(al * bl >> 32);
+  const s64 low = static_cast<s64>(al) * bh + static_cast<s64>(static_cast<u32>(mid));
+  return ah * bh + (mid >> 32) + (low >> 32);
+#else
+  return static_cast<s64>(static_cast<__int128>(a) * b >> 64);
+#endif
+}
 // Signed multiplication of two- and three-operand IMUL: CF = OF = the product did not fit.
 struct AluImul {
   template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     using S = std::make_signed_t<T>;
     S r;
-    bool over = __builtin_mul_overflow(static_cast<S>(a), static_cast<S>(b), &r);
+    bool over;
+    if constexpr (sizeof(T) == 8) {
+      // Without 128-bit arithmetic, which is a call in wasm. The signed high half from 32-bit parts.
+      r = static_cast<S>(a * b);
+      over = static_cast<u64>(mul_high(static_cast<s64>(a), static_cast<s64>(b))) != static_cast<u64>(r >> 63);
+    } else {
+      over = __builtin_mul_overflow(static_cast<S>(a), static_cast<S>(b), &r);
+    }
     c.cc_res = sext(static_cast<T>(r));
     c.cc_aux = static_cast<u64>(over) << 63;
     return static_cast<T>(r);

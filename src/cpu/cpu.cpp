@@ -76,16 +76,24 @@ void Cpu::update_seg(unsigned s) {
   if (long64()) {
     g.lin = s == kFS || s == kGS ? g.base : 0;
     g.ok = kSegOkRead | kSegOkWrite;
+    g.readable = g.writable = ~u64{0};
     return;
   }
   g.lin = g.base;
   g.ok = 0;
-  if (!(g.attr & kSegP) || g.limit != 0xffffffff) return;
+  g.readable = g.writable = 0;
+  if (!(g.attr & kSegP)) return;
+  u8 may = 0;
   if (g.attr & kSegExec) {
-    if (g.attr & kSegRW) g.ok = kSegOkRead;
+    if (g.attr & kSegRW) may = kSegOkRead;
   } else if (!(g.attr & kSegDC)) {
-    g.ok = g.attr & kSegRW ? kSegOkRead | kSegOkWrite : kSegOkRead;
+    may = g.attr & kSegRW ? kSegOkRead | kSegOkWrite : kSegOkRead;
   }
+  const bool flat = g.limit == 0xffffffff;
+  if (flat) g.ok = may;
+  const u64 bytes = flat ? ~u64{0} : u64{g.limit} + 1;
+  if (may & kSegOkRead) g.readable = bytes;
+  if (may & kSegOkWrite) g.writable = bytes;
 }
 
 void Cpu::update_mode() {

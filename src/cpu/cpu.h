@@ -135,6 +135,9 @@ struct SegCache {
   u16 sel = 0;
   u16 attr = 0;  // SegAttr; P clear means unusable (null selector)
   u8 ok = 0;     // accesses that need no limit or type check: flat 4 GiB, or 64-bit mode
+  // How many bytes from offset 0 may be read or written without further checks: ~0 where `ok`, limit + 1 in an
+  // ordinary expand-up segment, 0 where seg_check() must decide.
+  u64 readable = 0, writable = 0;
 };
 
 struct DescTable {
@@ -227,9 +230,10 @@ class Cpu final : public PhysMemListener {
   u64 gpr[kGprSlots] = {};                // [kZero] is always 0; [kRipBase] is scratch for RIP-relative sums
   u64 rip = 0;                            // see the executor rules above
   u64 fault_rip = 0;                      // start of the instruction being executed
-  const Insn* volatile ip_end = nullptr;  // the block loop stops here; set to nullptr to stop after this instruction
-  const Insn* ip = nullptr;        // current instruction, kept for icount_now() (valid in executors and slow paths)
+  const Insn* ip_end = nullptr;    // the block loop stops here; set to nullptr to stop after this instruction
+  const Insn* ip = nullptr;        // current instruction in executors and slow paths
   const Insn* ip_start = nullptr;  // first instruction of the running block
+  u64 block_rip = 0;               // its address
   u64 icount = 0;                  // retired instructions up to ip_start. REP counts once
   u64 rep_iterations = 0;
 
@@ -285,7 +289,8 @@ class Cpu final : public PhysMemListener {
   u32 max_spins = 4096;
   // The block loop: executes until `limit`, an event, or a fault (recorded in exc, rip at its start).
   enum class Exit : u8 { kNormal, kFault, kAgain /* an unfinished REP */ };
-  static Exit execute(Cpu& c, u64 limit);
+  Exit execute(u64 limit);
+  bool enter_block(u64 limit);
   enum class EventAction : u8 { kGo, kAgain, kHalted, kExit, kShutdown };
   EventAction handle_events(bool& single);
   // Retired instructions as of the instruction being executed (usable inside bus callbacks).
@@ -388,6 +393,10 @@ class Cpu final : public PhysMemListener {
   bool read(unsigned s, u64 off, T& out);
   template <class T>
   bool write(unsigned s, u64 off, T v);
+  template <class T>
+  u8* fast_read(unsigned s, u64 off);
+  template <class T>
+  u8* fast_write(unsigned s, u64 off);
   // Read-modify-write: rmw_begin checks for write and reads; rmw_commit cannot fail and must follow
   // before any other memory access.
   template <class T>
@@ -534,6 +543,24 @@ class Cpu final : public PhysMemListener {
 };
 
 // ---- inline memory fast paths ------------------------------------------------------------------
+
+// The host address of an access that needs no call: within the segment's limit and in the TLB. Else nullptr.
+template <class T>
+ORIEL_INLINE u8* Cpu::fast_read(unsigned s, u64 off) {
+  const SegCache& g = seg[s];
+  const u64 lin = (g.lin + off) & lin_mask;
+  const TlbEntry& e = tlb[tlb_index(lin)];
+  if (ORIEL_UNLIKELY(off + sizeof(T) > g.readable || ((lin + sizeof(T) - 1) & ~u64{0xfff}) != e.rtag)) return nullptr;
+  return reinterpret_cast<u8*>(static_cast<uintptr_t>(lin + e.addend));
+}
+template <class T>
+ORIEL_INLINE u8* Cpu::fast_write(unsigned s, u64 off) {
+  const SegCache& g = seg[s];
+  const u64 lin = (g.lin + off) & lin_mask;
+  const TlbEntry& e = tlb[tlb_index(lin)];
+  if (ORIEL_UNLIKELY(off + sizeof(T) > g.writable || ((lin + sizeof(T) - 1) & ~u64{0xfff}) != e.wtag)) return nullptr;
+  return reinterpret_cast<u8*>(static_cast<uintptr_t>(lin + e.addend));
+}
 
 template <class T>
 ORIEL_INLINE bool Cpu::read_lin(u64 lin, T& out) {

@@ -1,5 +1,7 @@
 // Tier 0: the block loop, event handling between instructions, and the hot integer instructions in
 // one switch. Everything else goes through kExec.
+#include <algorithm>
+
 #include "cpu/alu.h"
 #include "cpu/blocks.h"
 #include "cpu/exec.h"
@@ -90,7 +92,7 @@ RunResult Cpu::run(u64 limit) {
     }
     bool tf = rflags & kTF;
     bool rf = rflags & kRF;
-    Exit e = execute(*this, single ? icount + 1 : limit);
+    Exit e = execute(single ? icount + 1 : limit);
     if (e != Exit::kNormal) {
       if (e == Exit::kFault) {
         stats.exceptions++;
@@ -110,11 +112,14 @@ RunResult Cpu::run(u64 limit) {
 
 // ---- the main loop -----------------------------------------------------------------------------
 
-#define FAULT goto fault
+// Instructions in the switch are compiled twice from one text. kFast: the loop over blocks, which calls nothing, so that
+// a compiler (V8's above all, which saves every register around a call that it cannot prove cold) keeps its state in
+// registers; whatever needs a call makes it leave at the instruction. Not kFast: that one instruction, with every check.
+#define FAULT goto leave
 #define RIP (start + ip->off)
 #define NEXT (start + ip->off + ip->len)
-#define EA()                                                                                       \
-  (c.ip = ip, ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = NEXT, 0) : 0,              \
+#define EA()                                                                     \
+  ((ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = NEXT, 0) : 0),     \
    (c.gpr[ip->base] + (c.gpr[ip->index] << ip->scale) + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->asz])
 
 // One case per size of a V or VRM form: BODY(T) with T the operand type.
@@ -143,14 +148,34 @@ RunResult Cpu::run(u64 limit) {
 #define REG(T) get_r<T>(c, ip->reg)
 #define RM(T) get_r<T>(c, ip->rm)
 #define IMM(T) static_cast<T>(ip->imm)
-#define LOAD(T, v)                                 \
-  T v;                                             \
-  if (!c.read<T>(ip->seg, EA(), v)) FAULT
-#define STORE(T, v)                                \
-  if (!c.write<T>(ip->seg, EA(), v)) FAULT
-#define RMW(T, v)                                  \
-  T v;                                             \
-  if (!c.rmw_begin<T>(ip->seg, EA(), v)) FAULT
+#define READ(T, v, s_, off)                                                     \
+  T v;                                                                           \
+  if constexpr (kFast) {                                                         \
+    const u8* from_ = c.fast_read<T>(s_, off);                                   \
+    if (ORIEL_UNLIKELY(!from_)) FAULT;                                           \
+    v = load<T>(from_);                                                          \
+  } else if (!c.read<T>(s_, off, v)) FAULT
+#define WRITE(T, s_, off, v)                                                     \
+  if constexpr (kFast) {                                                         \
+    u8* to_ = c.fast_write<T>(s_, off);                                          \
+    if (ORIEL_UNLIKELY(!to_)) FAULT;                                             \
+    store<T>(to_, v);                                                            \
+  } else if (!c.write<T>(s_, off, v)) FAULT
+#define LOAD(T, v) READ(T, v, ip->seg, EA())
+#define STORE(T, v) WRITE(T, ip->seg, EA(), v)
+#define RMW(T, v)                                                                \
+  T v;                                                                           \
+  [[maybe_unused]] u8* place = nullptr;                                          \
+  if constexpr (kFast) {                                                         \
+    place = c.fast_write<T>(ip->seg, EA());                                      \
+    if (ORIEL_UNLIKELY(!place)) FAULT;                                           \
+    v = load<T>(place);                                                          \
+  } else if (!c.rmw_begin<T>(ip->seg, EA(), v)) FAULT
+#define COMMIT(T, v)                                                             \
+  do {                                                                           \
+    if constexpr (kFast) store<T>(place, v);                                     \
+    else c.rmw_commit<T>(v);                                                     \
+  } while (0)
 
 #define JUMP_REL()                                                                                                  \
   do {                                                                                                              \
@@ -165,41 +190,30 @@ namespace {
 constexpr u64 kAddrMask[4] = {0xffff, 0xffff, 0xffffffff, ~u64{0}};
 }
 
-Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
-  const Insn* ip;  // the member of the same name is kept up to date only where something reads it
-  u64 rip = c.rip, start, n;
-  Block* b;
-  bool taken;
-  for (;;) {
-    // `rip` is where to go on; while a block runs, it is `start` plus the offset of the instruction.
-    {
-      const u64 lin = (c.seg[kCS].lin + rip) & c.lin_mask;
-      b = c.blocks->find_fast(lin);
-      if (ORIEL_UNLIKELY(!b)) {
-        c.ip = c.ip_start;
-        c.rip = c.fault_rip = rip;
-        if (rip > c.fetch_limit) goto fetch_beyond_limit;
-        b = c.blocks->find(lin);
-        if (!b) return Exit::kFault;
-      }
-    }
-    n = b->count;
-    ip = b->insns;
-    if (ORIEL_UNLIKELY(limit - c.icount < n || rip + b->bytes - 1 > c.fetch_limit)) {
-      if (limit - c.icount < n) n = limit - c.icount;
-      if (rip + b->bytes - 1 > c.fetch_limit) {
-        // Part of the block lies beyond the segment: one instruction at a time.
-        c.ip = c.ip_start;
-        c.rip = c.fault_rip = rip;
-        if (rip > c.fetch_limit || rip + ip->len - 1 > c.fetch_limit) goto fetch_beyond_limit;
-        n = 1;
-      }
-      ip = c.blocks->prefix(*b, static_cast<unsigned>(n));
-    }
-    start = rip;
-    c.ip_start = ip;
-    c.ip_end = ip + n;
+namespace {
 
+// How the switch was left. The instruction is at c.ip, the block at c.block_rip.
+enum class Left : u8 {
+  kDone,   // kFast: an event is due or the limit reached, between instructions, at c.rip
+  kBlock,  // kFast: the block at c.rip must be found with a call
+  kHere,   // kFast: this instruction needs a call; else it raised an exception
+  kNext,   // not kFast: the instruction is done, the next one follows
+  kJump,   // not kFast: it is done, c.rip is where to go on
+};
+
+template <bool kFast>
+Left run_switch(Cpu& c, u64 limit) {
+  const Insn* ip = c.ip;
+  u64 rip, start = c.block_rip;
+  const Block* b;
+  bool taken;
+  if constexpr (kFast) {
+    if (!ip) {
+      rip = c.rip;
+      goto enter;
+    }
+  }
+  for (;;) {
     do {
       switch (ip->op) {
 #define BIN_RR(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), REG(T)));
@@ -207,10 +221,10 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
 #define BIN_RI(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), IMM(T)));
 #define BIN_MR(T)  \
   RMW(T, v);       \
-  c.rmw_commit<T>(FN::op<T>(c, v, REG(T)));
+  COMMIT(T, FN::op<T>(c, v, REG(T)));
 #define BIN_MI(T)  \
   RMW(T, v);       \
-  c.rmw_commit<T>(FN::op<T>(c, v, IMM(T)));
+  COMMIT(T, FN::op<T>(c, v, IMM(T)));
 #define BIN_RM(T)  \
   LOAD(T, v);      \
   set_r<T>(c, ip->reg, FN::op<T>(c, REG(T), v));
@@ -283,7 +297,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
 
         // One-operand arithmetic.
 #define UN_R(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T)));
-#define UN_M(T) RMW(T, v); c.rmw_commit<T>(FN::op<T>(c, v));
+#define UN_M(T) RMW(T, v); COMMIT(T, FN::op<T>(c, v));
 #define UNARY(NAME, FUNC)                                              \
   case OP_##NAME##_Eb_r: { using FN = FUNC; UN_R(u8) } break;          \
   case OP_##NAME##_Eb_m: { using FN = FUNC; UN_M(u8) } break;          \
@@ -304,7 +318,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
 
         // Shifts.
 #define SH_R(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), COUNT));
-#define SH_M(T) RMW(T, v); c.rmw_commit<T>(FN::op<T>(c, v, COUNT));
+#define SH_M(T) RMW(T, v); COMMIT(T, FN::op<T>(c, v, COUNT));
 #define SHIFT1(ID, FUNC, CNT)                                                             \
   case OP_##ID##_rw: { using FN = FUNC; const u8 COUNT = CNT; SH_R(u16) } break;          \
   case OP_##ID##_rd: { using FN = FUNC; const u8 COUNT = CNT; SH_R(u32) } break;          \
@@ -381,7 +395,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
         case OP_MOVSXD_GvEd_md: { SX32_M(u32) } break;
         case OP_MOVSXD_GvEd_mq: { SX32_M(u64) } break;
 #define XCHG_RR(T) T a = RM(T); set_r<T>(c, ip->rm, REG(T)); set_r<T>(c, ip->reg, a);
-#define XCHG_MR(T) RMW(T, a); c.rmw_commit<T>(REG(T)); set_r<T>(c, ip->reg, a);
+#define XCHG_MR(T) RMW(T, a); COMMIT(T, REG(T)); set_r<T>(c, ip->reg, a);
 #define XCHG_ZA(T) T a = RM(T); set_r<T>(c, ip->rm, get_r<T>(c, kRAX)); set_r<T>(c, kRAX, a);
         case OP_XCHG_EbGb_r: { XCHG_RR(u8) } break;
         case OP_XCHG_EbGb_m: { XCHG_MR(u8) } break;
@@ -445,8 +459,10 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
         CASES_VR(JMP_Ev, JMP_R)
         CASES_VM(JMP_Ev, JMP_M)
 #define PUSH_T(T, v)                                    \
-  c.ip = ip;                                            \
-  if (!c.push_t<T>(v)) FAULT
+  const u64 sp_ = (c.gpr[kRSP] - sizeof(T)) & c.sp_mask; \
+  WRITE(T, kSS, sp_, v);                                \
+  c.set_sp(sp_)
+#define PEEK(T, v) READ(T, v, kSS, c.gpr[kRSP] & c.sp_mask)
 #define CALL_TO(T) PUSH_T(T, static_cast<T>(NEXT)); rip = t_; ip++; goto done;
 #define CALL_J(T) TARGET((NEXT + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->osz]) CALL_TO(T)
 #define CALL_R(T) TARGET(RM(T)) CALL_TO(T)
@@ -455,9 +471,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
         CASES_VR(CALL_Ev, CALL_R)
         CASES_VM(CALL_Ev, CALL_M)
 #define RET_(T)                                          \
-  T v;                                                   \
-  c.ip = ip;                                             \
-  if (!c.peek_t<T>(v)) FAULT;                            \
+  PEEK(T, v);                                            \
   TARGET(v)                                              \
   c.add_sp(sizeof(T) + EXTRA);                           \
   rip = t_;                                              \
@@ -478,17 +492,13 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
         CASES_VR(PUSH_Ev, PUSH_Z)
         CASES_VM(PUSH_Ev, PUSH_M)
 #define POP_Z(T)                   \
-  T v;                             \
-  c.ip = ip;                       \
-  if (!c.peek_t<T>(v)) FAULT;      \
+  PEEK(T, v);                      \
   c.add_sp(sizeof(T));             \
   set_r<T>(c, ip->rm, v);
         CASES_V(POP_Zv, POP_Z)
 #define LEAVE_(T)                                                                  \
-  T v;                                                                             \
-  c.ip = ip;                                                                       \
-  u64 bp = c.gpr[kRBP] & c.sp_mask;                                                \
-  if (!c.read<T>(kSS, bp, v)) FAULT;                                               \
+  const u64 bp = c.gpr[kRBP] & c.sp_mask;                                          \
+  READ(T, v, kSS, bp);                                                             \
   c.set_sp(bp + sizeof(T));                                                        \
   set_r<T>(c, kRBP, v);
         CASES_V(LEAVE, LEAVE_)
@@ -518,7 +528,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
     LOAD(T, v);                                                                                               \
     const T lhs = A, rhs = B;                                                                                     \
     AluSub::op<T>(c, lhs, rhs);                                                                                   \
-    if (ORIEL_UNLIKELY(c.ip_end == nullptr)) break;                                                           \
+    if (!kFast && c.ip_end == nullptr) break;                                                                 \
     DECIDE(T, lhs, rhs);                                                                                          \
   }
 #define FUSE_SUB(ID, T, B) \
@@ -528,7 +538,7 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
   case FUSED_##ID: {                                                                                          \
     LOAD(T, v);                                                                                               \
     const T r = AluAnd::op<T>(c, v, IMM(T));                                                                  \
-    if (ORIEL_UNLIKELY(c.ip_end == nullptr)) break;                                                           \
+    if (!kFast && c.ip_end == nullptr) break;                                                                 \
     DECIDE(T, r, 0);                                                                                          \
   }
 #define FUSE_AND(ID, T, B) \
@@ -582,38 +592,40 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
         FUSE_COUNT(DEC_Ev_rd, u32, AluDec)
         FUSE_COUNT(DEC_Ev_rq, u64, AluDec)
 
-        default: {
-          c.ip = ip;
-          c.fault_rip = RIP;
-          const u64 next = NEXT;
-          c.rip = next;
-          if (ORIEL_UNLIKELY(!kExec[ip->op](c, *ip))) FAULT;
-          if (c.rip != next) {
-            rip = c.rip;
-            if (rip == RIP && (ip->flags & (kInsnRep | kInsnRepne))) {
-              // A repeated string instruction that goes round again: not retired.
-              c.icount += static_cast<u64>(ip - c.ip_start);
-              c.ip = c.ip_start = ip;
-              return Exit::kAgain;
-            }
-            ip++;
-            goto done;
-          }
-        }
+        default: FAULT;  // an executor of its own
       }
       ip++;
+      if constexpr (!kFast) {
+        c.ip = ip;
+        return Left::kNext;
+      }
     } while (ip < c.ip_end);
     rip = start + ip[-1].off + ip[-1].len;
 
   done:
+    if constexpr (!kFast) {
+      c.ip = ip;
+      c.rip = rip;
+      return Left::kJump;
+    }
     c.icount += static_cast<u64>(ip - c.ip_start);
     // In 16- and 32-bit code RIP wraps; the next fetch checks it against the limit.
     rip &= c.lin_mask;
     if (ORIEL_UNLIKELY(c.events != 0 || c.icount >= limit)) {
-      c.ip = c.ip_start;
       c.rip = rip;
-      return Exit::kNormal;
+      return Left::kDone;
     }
+
+  enter:
+    b = c.blocks->find_fast((c.seg[kCS].lin + rip) & c.lin_mask);
+    if (ORIEL_UNLIKELY(!b || limit - c.icount < b->count || rip + b->bytes - 1 > c.fetch_limit)) {
+      c.rip = rip;
+      return Left::kBlock;
+    }
+    ip = b->insns;
+    start = rip;
+    c.ip_start = ip;
+    c.ip_end = ip + b->count;
     continue;
 
   fused_jump:
@@ -624,16 +636,79 @@ Cpu::Exit Cpu::execute(Cpu& c, u64 limit) {
     goto done;
 
   bad_target:
-    c.raise(kGP, 0);
-  fault:
-    c.icount += static_cast<u64>(ip - c.ip_start);
-    c.rip = c.fault_rip = RIP;
-    c.ip = c.ip_start = ip;
-    return Exit::kFault;
+    if constexpr (!kFast) c.raise(kGP, 0);
+  leave:
+    c.ip = ip;
+    c.block_rip = start;
+    return Left::kHere;
+  }
+}
 
-  fetch_beyond_limit:
-    c.raise(kGP, 0);
-    return Exit::kFault;
+// An instruction of kind OUT, at c.ip.
+Cpu::Exit call_executor(Cpu& c, Left& left) {
+  const Insn& i = *c.ip;
+  const u64 next = c.fault_rip + i.len;
+  c.rip = next;
+  if (ORIEL_UNLIKELY(!kExec[i.op](c, i))) return Cpu::Exit::kFault;
+  // A repeated string instruction that goes round again is not retired.
+  if (c.rip == c.fault_rip && (i.flags & (kInsnRep | kInsnRepne))) return Cpu::Exit::kAgain;
+  c.ip++;
+  left = c.rip == next ? Left::kNext : Left::kJump;
+  return Cpu::Exit::kNormal;
+}
+
+}  // namespace
+
+// Begins the block at c.rip, or as much of it as the instruction limit and CS.limit allow. False: the fetch raised.
+bool Cpu::enter_block(u64 limit) {
+  ip = ip_start;
+  fault_rip = rip;
+  if (rip > fetch_limit) return raise(kGP, 0);
+  const Block* b = blocks->find((seg[kCS].lin + rip) & lin_mask);
+  if (!b) return false;
+  u64 n = std::min<u64>(b->count, limit - icount);
+  if (rip + b->bytes - 1 > fetch_limit) {
+    // Part of the block lies beyond the segment: one instruction at a time.
+    if (rip + b->insns[0].len - 1 > fetch_limit) return raise(kGP, 0);
+    n = 1;
+  }
+  ip = ip_start = n == b->count ? b->insns : blocks->prefix(*b, static_cast<unsigned>(n));
+  ip_end = ip + n;
+  block_rip = rip;
+  return true;
+}
+
+Cpu::Exit Cpu::execute(u64 limit) {
+  ip = nullptr;
+  for (;;) {
+    Left left = run_switch<true>(*this, limit);
+    if (left == Left::kDone) {
+      ip = ip_start;
+      return Exit::kNormal;
+    }
+    if (left == Left::kBlock) {
+      if (enter_block(limit)) continue;
+      ip = ip_start;
+      return Exit::kFault;
+    }
+    fault_rip = block_rip + ip->off;
+    Exit e = Exit::kNormal;
+    if (ip->op < OP_COUNT && kExec[ip->op]) e = call_executor(*this, left);
+    else if (left = run_switch<false>(*this, limit); left == Left::kHere) e = Exit::kFault;
+    if (e == Exit::kNormal && left == Left::kNext && ip < ip_end) continue;
+
+    // The block ends here.
+    icount += static_cast<u64>(ip - ip_start);
+    if (e != Exit::kNormal) {
+      ip_start = ip;
+      rip = fault_rip;
+      return e;
+    }
+    if (left == Left::kNext) rip = block_rip + ip[-1].off + ip[-1].len;
+    rip &= lin_mask;
+    ip_start = ip;
+    if (events != 0 || icount >= limit) return Exit::kNormal;
+    ip = nullptr;
   }
 }
 
