@@ -2,6 +2,7 @@
 #include "cpu/cpu.h"
 
 #include <cstdio>
+#include <new>
 
 #include "cpu/blocks.h"
 
@@ -10,6 +11,19 @@ namespace oriel {
 namespace {
 constexpr u16 kRealData = kSegP | kSegS | kSegRW | kSegA;
 }
+
+#ifdef __wasm__
+extern "C" {
+alignas(64) unsigned char oriel_cpu_place[sizeof(Cpu)];
+}
+std::unique_ptr<Cpu, Cpu::Delete> Cpu::create(PhysMem& m, CpuBus& b) {
+  return std::unique_ptr<Cpu, Delete>(new (oriel_cpu_place) Cpu(m, b));
+}
+void Cpu::Delete::operator()(Cpu* c) const { c->~Cpu(); }
+#else
+std::unique_ptr<Cpu, Cpu::Delete> Cpu::create(PhysMem& m, CpuBus& b) { return std::unique_ptr<Cpu, Delete>(new Cpu(m, b)); }
+void Cpu::Delete::operator()(Cpu* c) const { delete c; }
+#endif
 
 void Cpu::reset() {
   for (u64& r : gpr) r = 0;

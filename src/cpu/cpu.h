@@ -18,6 +18,8 @@
 //   they change a register.
 #pragma once
 
+#include <memory>
+
 #include "base/state.h"
 #include "base/types.h"
 #include "cpu/physmem.h"
@@ -225,6 +227,12 @@ class Cpu final : public PhysMemListener {
  public:
   Cpu(PhysMem& mem, CpuBus& bus);
   ~Cpu() override;
+  // In wasm a module instance has one machine with one processor, and it lies at a fixed address: an engine then folds
+  // the address of a field into the instruction that uses it. Elsewhere an ordinary object.
+  struct Delete {
+    void operator()(Cpu* c) const;
+  };
+  static std::unique_ptr<Cpu, Delete> create(PhysMem& mem, CpuBus& bus);
 
   // Architectural state, in one struct for the JIT's benefit: hot fields first.
   u64 gpr[kGprSlots] = {};                // [kZero] is always 0; [kRipBase] is scratch for RIP-relative sums
@@ -541,6 +549,13 @@ class Cpu final : public PhysMemListener {
   u64 data_breakpoint_pages_[4] = {kTlbNone, kTlbNone, kTlbNone, kTlbNone};
   void update_breakpoints();  // after DR0-3, DR7 changed: flushes watched pages, sets kEvTrap
 };
+
+#ifdef __wasm__
+extern "C" unsigned char oriel_cpu_place[sizeof(Cpu)];
+#define ORIEL_THE_CPU(cpu) (*reinterpret_cast<Cpu*>(oriel_cpu_place))
+#else
+#define ORIEL_THE_CPU(cpu) (cpu)
+#endif
 
 // ---- inline memory fast paths ------------------------------------------------------------------
 

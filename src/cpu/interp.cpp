@@ -112,16 +112,19 @@ RunResult Cpu::run(u64 limit) {
 
 // ---- the main loop -----------------------------------------------------------------------------
 
-// Instructions in the switch are compiled twice from one text. kFast: the loop over blocks, which calls nothing, so that
-// a compiler (V8's above all, which saves every register around a call that it cannot prove cold) keeps its state in
-// registers; whatever needs a call makes it leave at the instruction. Not kFast: that one instruction, with every check.
+// Instructions in the switch are compiled twice from one text. kFast: the loop over blocks, which calls nothing, so
+// that a compiler (V8's above all, which saves every register around a call that it cannot prove cold) keeps its state
+// in registers; whatever needs a call makes it leave at the instruction. Not kFast: that one instruction, with every
+// check.
 #define FAULT goto leave
-#define RIP (start + ip->off)
-#define NEXT (start + ip->off + ip->len)
-#define EA()                                                                     \
-  ((ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = NEXT, 0) : 0),     \
-   (c.gpr[ip->base] + (c.gpr[ip->index] << ip->scale) + static_cast<u64>(static_cast<s64>(ip->disp))) & kAddrMask[ip->asz])
+#define RIP (c.block_rip + ip->off)
+#define NEXT (c.block_rip + ip->off + ip->len)
+#define EA()                                                                                            \
+  ((ORIEL_UNLIKELY(ip->base == kRipBase) ? (c.gpr[kRipBase] = NEXT, 0) : 0),                            \
+   (c.gpr[ip->base] + (c.gpr[ip->index] << ip->scale) + static_cast<u64>(static_cast<s64>(ip->disp))) & \
+       kAddrMask[ip->asz])
 
+// clang-format off
 // One case per size of a V or VRM form: BODY(T) with T the operand type.
 #define CASES_V(ID, BODY)                   \
   case OP_##ID##_w: { BODY(u16) } break;    \
@@ -186,6 +189,8 @@ RunResult Cpu::run(u64 limit) {
     goto done;                                                                                                      \
   } while (0)
 
+// clang-format on
+
 namespace {
 constexpr u64 kAddrMask[4] = {0xffff, 0xffff, 0xffffffff, ~u64{0}};
 }
@@ -201,20 +206,16 @@ enum class Left : u8 {
   kJump,   // not kFast: it is done, c.rip is where to go on
 };
 
+// One loop on purpose, and entered at its top only: an inner loop would get its invariants anew for each block.
 template <bool kFast>
-Left run_switch(Cpu& c, u64 limit) {
+Left run_switch([[maybe_unused]] Cpu& cpu, [[maybe_unused]] u64 limit) {
+  Cpu& c = ORIEL_THE_CPU(cpu);
   const Insn* ip = c.ip;
-  u64 rip, start = c.block_rip;
+  u64 rip;
   const Block* b;
   bool taken;
-  if constexpr (kFast) {
-    if (!ip) {
-      rip = c.rip;
-      goto enter;
-    }
-  }
   for (;;) {
-    do {
+    // clang-format off
       switch (ip->op) {
 #define BIN_RR(T) set_r<T>(c, ip->rm, FN::op<T>(c, RM(T), REG(T)));
 #define BIN_RR2(T) set_r<T>(c, ip->reg, FN::op<T>(c, REG(T), RM(T)));
@@ -594,13 +595,14 @@ Left run_switch(Cpu& c, u64 limit) {
 
         default: FAULT;  // an executor of its own
       }
-      ip++;
-      if constexpr (!kFast) {
-        c.ip = ip;
-        return Left::kNext;
-      }
-    } while (ip < c.ip_end);
-    rip = start + ip[-1].off + ip[-1].len;
+    // clang-format on
+    ip++;
+    if constexpr (!kFast) {
+      c.ip = ip;
+      return Left::kNext;
+    }
+    if (ORIEL_LIKELY(ip < c.ip_end)) continue;
+    rip = c.block_rip + ip[-1].off + ip[-1].len;
 
   done:
     if constexpr (!kFast) {
@@ -615,15 +617,13 @@ Left run_switch(Cpu& c, u64 limit) {
       c.rip = rip;
       return Left::kDone;
     }
-
-  enter:
     b = c.blocks->find_fast((c.seg[kCS].lin + rip) & c.lin_mask);
     if (ORIEL_UNLIKELY(!b || limit - c.icount < b->count || rip + b->bytes - 1 > c.fetch_limit)) {
       c.rip = rip;
       return Left::kBlock;
     }
     ip = b->insns;
-    start = rip;
+    c.block_rip = rip;
     c.ip_start = ip;
     c.ip_end = ip + b->count;
     continue;
@@ -639,7 +639,6 @@ Left run_switch(Cpu& c, u64 limit) {
     if constexpr (!kFast) c.raise(kGP, 0);
   leave:
     c.ip = ip;
-    c.block_rip = start;
     return Left::kHere;
   }
 }
@@ -664,7 +663,9 @@ bool Cpu::enter_block(u64 limit) {
   ip = ip_start;
   fault_rip = rip;
   if (rip > fetch_limit) return raise(kGP, 0);
-  const Block* b = blocks->find((seg[kCS].lin + rip) & lin_mask);
+  const u64 lin = (seg[kCS].lin + rip) & lin_mask;
+  const Block* b = blocks->find_fast(lin);
+  if (!b) b = blocks->find(lin);
   if (!b) return false;
   u64 n = std::min<u64>(b->count, limit - icount);
   if (rip + b->bytes - 1 > fetch_limit) {
@@ -679,36 +680,39 @@ bool Cpu::enter_block(u64 limit) {
 }
 
 Cpu::Exit Cpu::execute(u64 limit) {
-  ip = nullptr;
   for (;;) {
-    Left left = run_switch<true>(*this, limit);
-    if (left == Left::kDone) {
-      ip = ip_start;
-      return Exit::kNormal;
-    }
-    if (left == Left::kBlock) {
-      if (enter_block(limit)) continue;
+    if (!enter_block(limit)) {
       ip = ip_start;
       return Exit::kFault;
     }
-    fault_rip = block_rip + ip->off;
-    Exit e = Exit::kNormal;
-    if (ip->op < OP_COUNT && kExec[ip->op]) e = call_executor(*this, left);
-    else if (left = run_switch<false>(*this, limit); left == Left::kHere) e = Exit::kFault;
-    if (e == Exit::kNormal && left == Left::kNext && ip < ip_end) continue;
+    Exit e;
+    Left left;
+    do {
+      left = run_switch<true>(*this, limit);
+      if (left == Left::kDone) {
+        ip = ip_start;
+        return Exit::kNormal;
+      }
+      if (left == Left::kBlock) break;
+      fault_rip = block_rip + ip->off;
+      e = Exit::kNormal;
+      if (ip->op < OP_COUNT && kExec[ip->op])
+        e = call_executor(*this, left);
+      else if (left = run_switch<false>(*this, limit); left == Left::kHere)
+        e = Exit::kFault;
+    } while (e == Exit::kNormal && left == Left::kNext && ip < ip_end);
+    if (left == Left::kBlock) continue;
 
     // The block ends here.
     icount += static_cast<u64>(ip - ip_start);
+    ip_start = ip;
     if (e != Exit::kNormal) {
-      ip_start = ip;
       rip = fault_rip;
       return e;
     }
     if (left == Left::kNext) rip = block_rip + ip[-1].off + ip[-1].len;
     rip &= lin_mask;
-    ip_start = ip;
     if (events != 0 || icount >= limit) return Exit::kNormal;
-    ip = nullptr;
   }
 }
 

@@ -24,7 +24,8 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
     : host_(host),
       config_(std::move(config)),
       mem_(config_.ram, config_.memory_bytes),
-      cpu_(mem_, *this),
+      cpu_place_(Cpu::create(mem_, *this)),
+      cpu_(*cpu_place_),
       pic_([this](bool level) {
         lapic_.set_lint(0, level);
         update_intr();

@@ -95,7 +95,8 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   Host& host_;
   MachineConfig config_;
   PhysMem mem_;
-  Cpu cpu_;
+  std::unique_ptr<Cpu, Cpu::Delete> cpu_place_;
+  Cpu& cpu_;
   IoBus io_;
 
   // Time. Deterministic: retired instructions times ns_per_insn, plus skipped_ns_ of idling. Otherwise: host
