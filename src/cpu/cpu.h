@@ -130,7 +130,7 @@ constexpr unsigned seg_dpl(u16 attr) { return attr >> 5 & 3; }
 // SegCache::ok
 enum : u8 { kSegOkRead = 1, kSegOkWrite = 2 };
 
-struct SegCache {
+struct alignas(64) SegCache {  // a power of two, so that an index is a shift
   u64 base = 0;   // as loaded from the descriptor (or FS/GS base MSR)
   u64 lin = 0;    // base to add: 0 for ES, CS, SS, DS in 64-bit mode, else `base`
   u32 limit = 0;  // in bytes, inclusive (granularity applied)

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
       continue;
     }
     check(i.len >= 1 && i.len <= 15 && i.len <= size);
-    check(i.op < OP_COUNT && i.form < kFormCount);
+    check(i.op < OP_COUNT && form_of(i.op) < kFormCount);
     if (i.op > OP_LONG) {
       check(i.osz <= 3 && i.asz >= 1 && i.asz <= 3 && i.scale <= 3 && i.seg <= kGS);
       check(i.base < kGprSlots && i.index <= kZero && i.vvvv <= 15);

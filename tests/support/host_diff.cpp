@@ -193,7 +193,7 @@ void GuestCpu::run(CpuState& s, const u8* code) {
   cpu.events = 0;
   Cpu::Exit e;
   unsigned rounds = 0;
-  do e = Cpu::execute(cpu, cpu.icount + 1, true);
+  do e = cpu.execute(cpu.icount + 1);
   while (e == Cpu::Exit::kAgain && ++rounds < 100);
   s.vector = e == Cpu::Exit::kFault ? cpu.exc.vector : -1;
   std::memcpy(s.gpr, cpu.gpr, sizeof s.gpr);

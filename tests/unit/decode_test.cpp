@@ -357,11 +357,11 @@ bool compare(const u8* p, CodeMode mode) {
     return true;
   }
   if (z_decodes && may_be_either(z)) z_valid = valid;
-  const bool more = !valid || kForms[i.form].modrm >= 0;
-  if (valid) ++form_seen[i.form];
+  const bool more = !valid || kForms[form_of(i.op)].modrm >= 0;
+  if (valid) ++form_seen[form_of(i.op)];
   if (valid != z_valid) {
     if (valid)
-      fail(std::string("we accept ") + kForms[i.form].id, mode, p, i.len,
+      fail(std::string("we accept ") + kForms[form_of(i.op)].id, mode, p, i.len,
            z_decodes ? std::string("Zydis: not our set: ") + ZydisMnemonicGetString(z.mnemonic) : "Zydis: invalid");
     else
       fail(std::string("we reject ") + ZydisMnemonicGetString(z.mnemonic) + " (" +
@@ -373,7 +373,7 @@ bool compare(const u8* p, CodeMode mode) {
     ++passed;
     return !z_decodes || (z.attributes & ZYDIS_ATTRIB_HAS_MODRM);
   }
-  const Form& f = kForms[i.form];
+  const Form& f = kForms[form_of(i.op)];
   const Difference* diff = difference(f.id);
   if (i.len != z.length) {
     fail(std::string("length ") + f.id, mode, p, z.length, "ours " + std::to_string(i.len));

@@ -145,9 +145,9 @@ int main(int argc, char** argv) {
       Encoding e;
       if (!encode(f, rnd, rnd.one_in(8) && !image ? 1 : 16, e)) continue;
       Insn insn;
-      if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk || insn.form != fi) {
+      if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk || form_of(insn.op) != fi) {
         if (mnemonic == "NOP") continue;  // the ModRM byte of another row of the group
-        report.fail(f, std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[insn.form].id));
+        report.fail(f, std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[form_of(insn.op)].id));
         continue;
       }
 

@@ -159,7 +159,7 @@ int main(int argc, char** argv) {
         report.fail(f, "our own encoding does not decode");
         continue;
       }
-      if (insn.form != fi) continue;  // the ModRM byte of another row
+      if (form_of(insn.op) != fi) continue;  // the ModRM byte of another row
 
       CpuState start;
       for (u64& r : start.gpr) r = rnd.operand();
