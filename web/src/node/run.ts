@@ -2,7 +2,18 @@
 // timers get their turn.
 import { performance } from "node:perf_hooks";
 
-import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, ScriptStep, type CoreHost, type Disk, type DiskSlot } from "../core.ts";
+import {
+  Core,
+  DETERMINISTIC_SLICE,
+  LogLevel,
+  MachineError,
+  MachineStatus,
+  ScriptStep,
+  type CoreHost,
+  type Disk,
+  type DiskSlot,
+  type MachineConfig,
+} from "../core.ts";
 import { checkOutput, ImageFile, openOutput, readInput, readWhole, writeWhole } from "./files.ts";
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
@@ -30,6 +41,23 @@ function openImages(o: RunOptions): { images: ImageFile[]; disks: Partial<Record
   return { images, disks };
 }
 
+/** What the machine is made of, with the files that are read whole. */
+function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
+  const read = (path: string | undefined) => (path === undefined ? undefined : readInput(path));
+  return {
+    memoryBytes: o.memoryMib * 2 ** 20,
+    deterministic: o.deterministic,
+    bios: readInput(o.bios),
+    vgabios: readInput(o.vgabios),
+    kernel: read(o.kernel),
+    kernelName: o.kernel,
+    initrd: read(o.initrd),
+    append: o.append,
+    bootOrder: o.boot,
+    script: o.script === undefined ? undefined : { text: readWhole(o.script), name: o.script },
+  };
+}
+
 class Run {
   private core: Core | undefined;
   private serial: ByteSink | undefined;
@@ -46,29 +74,14 @@ class Run {
   /** Returns the exit status. */
   async main(wasmPath: string): Promise<number> {
     const o = this.o;
-    const bytes = {
-      bios: readInput(o.bios),
-      vgabios: readInput(o.vgabios),
-      kernel: o.kernel === undefined ? undefined : readInput(o.kernel),
-      initrd: o.initrd === undefined ? undefined : readInput(o.initrd),
-    };
-    const script = o.script === undefined ? undefined : { text: readWhole(o.script), name: o.script };
+    const inputs = readInputs(o); // before anything is opened or written
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
     for (const t of [o.serial, o.debugcon]) if (t.kind === "file") checkOutput(t.path);
     const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
 
     const { images, disks } = openImages(o);
     try {
-      this.core = await Core.create(module, this.host(), {
-        memoryBytes: o.memoryMib * 2 ** 20,
-        deterministic: o.deterministic,
-        ...bytes,
-        kernelName: o.kernel,
-        append: o.append,
-        bootOrder: o.boot,
-        disks,
-        script,
-      });
+      this.core = await Core.create(module, this.host(), { ...inputs, disks });
       this.serial = ByteSink.open(o.serial, process.stdout, openOutput);
       this.debugcon = ByteSink.open(o.debugcon, process.stderr, openOutput);
       return await this.loop(this.core);

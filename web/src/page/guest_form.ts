@@ -63,7 +63,7 @@ export async function guestConfig(
 export class GuestForm {
   private readonly list = byId<HTMLUListElement>("file-list");
   private readonly memory = byId<HTMLSelectElement>("memory");
-  private readonly append = byId<HTMLInputElement>("append");
+  private readonly append = byId<HTMLTextAreaElement>("append");
   private readonly boot = byId<HTMLSelectElement>("boot");
   private readonly demoNote = byId("demo-note");
   private files: ChosenFile[] = [];
@@ -204,7 +204,7 @@ export class GuestForm {
     }
     const files = this.files.map(({ file, kind }) => ({ name: file.name, kind, blob: file }));
     const bootOrder = this.boot.value === "d" ? "d" : "c";
-    return guestConfig(files, { memoryMib, append: this.append.value, bootOrder });
+    return guestConfig(files, { memoryMib, append: this.append.value.trim().replace(/\s+/g, " "), bootOrder });
   }
 }
 

@@ -108,6 +108,7 @@ class Page {
     byId("fullscreen").addEventListener("click", () => void this.fullScreen());
     byId("serial-clear").addEventListener("click", () => this.serial.clear());
     byId("error-close").addEventListener("click", () => this.hideError());
+    byId("not-isolated").hidden = crossOriginIsolated;
     this.setState("off");
     // Asked for by the browser's frames: a hidden page draws nothing, and its guest runs on.
     const frame = () => {

@@ -14,6 +14,7 @@ export class SerialTerminal {
   private readonly terminal = new Terminal({
     fontFamily: 'ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
     fontSize: FONT_PIXELS,
+    lineHeight: 1.1,
     scrollback: 10_000,
     cursorBlink: true,
     theme: { background: "#0b0e13", foreground: "#d8e0ea", cursor: "#66b3ff", selectionBackground: "#2f4f75" },
