@@ -74,7 +74,7 @@ class Run {
   /** Returns the exit status. */
   async main(wasmPath: string): Promise<number> {
     const o = this.o;
-    const inputs = readInputs(o); // before anything is opened or written
+    let inputs: Omit<MachineConfig, "disks"> | undefined = readInputs(o); // before anything is opened or written
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
     for (const t of [o.serial, o.debugcon]) if (t.kind === "file") checkOutput(t.path);
     const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
@@ -82,6 +82,7 @@ class Run {
     const { images, disks } = openImages(o);
     try {
       this.core = await Core.create(module, this.host(), { ...inputs, disks });
+      inputs = undefined; // the core has copies
       this.serial = ByteSink.open(o.serial, process.stdout, openOutput);
       this.debugcon = ByteSink.open(o.debugcon, process.stderr, openOutput);
       return await this.loop(this.core);
