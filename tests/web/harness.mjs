@@ -108,13 +108,13 @@ export class Browser {
     fs.rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  /** A page in a context of its own. @param {string} [query] */
-  async page(query = "") {
+  /** A page in a context of its own. @param {string} [url] */
+  async page(url = this.url) {
     const context = await this.browser.createBrowserContext();
     const page = await context.newPage();
     await page.setViewport({ width: 1360, height: 900 });
     const oriel = new OrielPage(page);
-    await page.goto(this.url + query);
+    await page.goto(url);
     return oriel;
   }
 }

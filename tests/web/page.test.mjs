@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as http from "node:http";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 
@@ -19,7 +20,7 @@ before(async () => {
   browser = await Browser.open();
   echo = assemble("echo", browser.dir);
   blank = path.join(browser.dir, "blank.img");
-  fs.writeFileSync(blank, Buffer.alloc(1 << 20));
+  fs.writeFileSync(blank, Buffer.alloc(32 * 1024));
 });
 after(() => browser?.close());
 
@@ -288,6 +289,50 @@ describe("a guest", () => {
     await p.state("paused");
   });
 
+  onPage("in a hidden tab nothing is drawn, and the guest runs on", async (p) => {
+    await p.boot(echo);
+    await p.serial("ORIEL-ECHO ");
+    const other = await p.page.browserContext().newPage();
+    await other.bringToFront();
+    await until("a hidden page", () => p.page.evaluate(() => document.hidden));
+    const drawn = async () => /** @type {any} */ (await p.page.evaluate(() => window.oriel.stats())).screen;
+    const { frames_rendered_total: rendered, frames_unchanged_total: unchanged } = await drawn();
+    const { instructions } = await p.status();
+    await until("more instructions", async () => (await p.status()).instructions > instructions + 1e6);
+    const later = await drawn();
+    // One frame may have been asked for before.
+    assert.ok(later.frames_rendered_total + later.frames_unchanged_total <= rendered + unchanged + 1);
+    await p.sendSerial("x");
+    await p.page.bringToFront();
+    await p.screen("s78");
+    await until("a frame", async () => (await drawn()).frames_rendered_total > rendered);
+    await other.close();
+  });
+
+  onPage("full screen shows the screen alone", async (p) => {
+    await p.boot(echo);
+    await p.serial("ORIEL-ECHO ");
+    await p.page.click("#fullscreen");
+    await until("full screen", () => p.page.evaluate(() => document.fullscreenElement?.id === "screen"));
+    assert.equal(await focused(p), "canvas");
+    await p.page.keyboard.press("KeyA");
+    await p.serial("k1e k9e ");
+    await p.page.evaluate(() => document.exitFullscreen());
+  });
+
+  onPage("much on the serial port leaves the page responsive, and all of it arrives", async (p) => {
+    await p.boot(echo);
+    await p.serial("ORIEL-ECHO ");
+    await p.sendSerial("f");
+    await p.serial("s66 abcdefghijklmnop");
+    await p.page.click("#pause"); // answers in the midst of it
+    await p.state("paused");
+    await p.page.click("#pause");
+    const whole = "ORIEL-ECHO s66 ".length + (32 * 1024);
+    await until("all of it", () => p.page.evaluate((n) => window.oriel.serialText().length >= n, whole), 120);
+    assert.equal((await p.serialText()).slice("ORIEL-ECHO s66 ".length), "abcdefghijklmnop".repeat(2048));
+  });
+
   onPage("the same deterministic boot has the same hashes as under Node", async (p) => {
     const config = { deterministic: true, hashEvery: 5_000_000, maxInstructions: 20_000_000, memoryMiB: 64 };
     const disk = await p.page.evaluateHandle(
@@ -352,6 +397,11 @@ describe("what cannot be", () => {
     await refused(p, /initrd-alone: an initial RAM disk needs a kernel/);
     await p.boot(file);
     await refused(p, /vmlinuz-none: not a Linux kernel/);
+    const empty = path.join(browser.dir, "vmlinuz-empty");
+    fs.writeFileSync(empty, "");
+    await p.page.click('#file-list button[aria-label="Remove vmlinuz-none"]');
+    await p.boot(empty);
+    await refused(p, /vmlinuz-empty: is empty/);
   });
 
   onPage("two files for one drive", async (p) => {
@@ -418,6 +468,53 @@ describe("a server that lacks something", () => {
         assert.match(await p.text("#error-text"), /oriel\.wasm cannot be fetched: the server says 404/);
       },
     ));
+
+  test("without the worker there is a clear error", () =>
+    withPage(
+      (dir) => fs.rmSync(path.join(dir, "worker.js")),
+      async (p) => {
+        await p.boot(blank);
+        await p.state("failed");
+        assert.match(await p.text("#error-text"), /worker failed/);
+        assert.match(await p.text("#error-detail"), /worker\.js cannot be loaded/);
+      },
+    ));
+
+  test("with a core that fails the page says whose fault it is", () =>
+    withPage(
+      // An empty module: it has none of the core's exports.
+      (dir) => fs.writeFileSync(path.join(dir, "oriel.wasm"), Buffer.from("0061736d01000000", "hex")),
+      async (p) => {
+        await p.boot(blank);
+        await p.state("failed");
+        assert.match(await p.text("#error-text"), /a bug in Oriel, not in the guest/);
+      },
+    ));
+
+  test("without cross-origin isolation the page works, and says what is lost", async () => {
+    const root = path.join(path.dirname(NODE_COMMAND), "page");
+    const types = /** @type {Record<string, string>} */ ({ ".js": "text/javascript", ".css": "text/css", ".html": "text/html" });
+    const server = http.createServer((request, response) => {
+      const file = path.join(root, request.url === "/" ? "index.html" : path.basename(request.url ?? ""));
+      if (!fs.existsSync(file)) return response.writeHead(404).end();
+      response.setHeader("Content-Type", types[path.extname(file)] ?? "application/octet-stream");
+      return fs.createReadStream(file).pipe(response);
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+    const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+    const p = await browser.page(`http://127.0.0.1:${port}/`);
+    try {
+      assert.equal(await p.page.evaluate(() => crossOriginIsolated), false);
+      assert.equal(await p.page.$eval("#not-isolated", (e) => e.checkVisibility()), true);
+      await p.boot(echo);
+      await p.serial("ORIEL-ECHO ");
+      await p.page.keyboard.press("KeyA");
+      await p.serial("k1e k9e ");
+    } finally {
+      await p.close();
+      server.close();
+    }
+  });
 
   test("without a demo the page says so; with one it boots", async () => {
     await withPage(

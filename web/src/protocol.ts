@@ -44,8 +44,6 @@ export type ToWorker =
   | { type: "keys"; events: KeyEventMessage[] }
   | { type: "mouse"; dx: number; dy: number; dz: number; buttons: number }
   | { type: "serial"; bytes: Uint8Array }
-  /** So many bytes of serial output have been shown. */
-  | { type: "serialShown"; bytes: number }
   | { type: "frame" }
   | { type: "ask"; id: number; what: Question };
 

@@ -1,6 +1,7 @@
 ; A boot sector that shows what it is given, on the screen and on COM1: each byte of the keyboard as kXX, of the
 ; mouse as mXX (it has a wheel: packets of four), of COM1 as sXX. Some bytes of COM1 are commands:
 ;   p  power off     t  triple fault     h  halt for good     g  a picture in 256 colours (left half blue)
+;   f  32 KiB on COM1 at 115200 bits a second, a to p over and over
 ; nasm -f bin
         bits 16
         org 0x7c00
@@ -61,6 +62,8 @@ poll:   in al, KBD_CMD
         je fault
         cmp al, 'h'
         je halt
+        cmp al, 'f'
+        je flood
         cmp al, 'g'
         jne poll
         mov ax, 0x13
@@ -78,6 +81,26 @@ poll:   in al, KBD_CMD
         rep stosb
         dec dx
         jnz .line
+        jmp poll
+
+flood:  mov dx, COM1 + 3                ; the divisor: 1
+        mov al, 0x83
+        out dx, al
+        mov dx, COM1
+        mov ax, 1
+        out dx, ax
+        mov dx, COM1 + 3
+        mov al, 0x03
+        out dx, al
+        mov cx, 32 * 1024
+        xor bl, bl
+.next:  call com1
+        mov al, bl
+        and al, 15
+        add al, 'a'
+        out dx, al
+        inc bl
+        loop .next
         jmp poll
 
 power:  mov dx, 0x604                   ; PM1a control, where SeaBIOS puts it: sleep type 0 (S5), sleep enable
@@ -121,13 +144,17 @@ put:    push ax
         cli
         pop cx
         pop bx
-        mov dx, COM1 + 5
+        call com1
+        pop ax
+        out dx, al
+        ret
+
+; Waits until COM1 takes a byte at port dx.
+com1:   mov dx, COM1 + 5
 .full:  in al, dx
         test al, 0x20
         jz .full
         mov dx, COM1
-        pop ax
-        out dx, al
         ret
 
 no_idt: dw 0

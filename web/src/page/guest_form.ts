@@ -32,6 +32,7 @@ export function sizeText(bytes: number): string {
 }
 
 async function bytesOf(blob: Blob, name: string): Promise<{ name: string; bytes: Uint8Array }> {
+  if (blob.size === 0) throw new PageError(`${name}: is empty`);
   try {
     return { name, bytes: new Uint8Array(await blob.arrayBuffer()) };
   } catch {

@@ -4,8 +4,7 @@ import type { Firmware, FromWorker, GuestConfig, Question, ToWorker, WorkerStatu
 export interface MachineEvents {
   started(): void;
   status(status: WorkerStatus): void;
-  /** `shown` is to be called when the bytes are on the terminal. */
-  serial(bytes: Uint8Array, shown: () => void): void;
+  serial(bytes: Uint8Array): void;
   frame(frame: Extract<FromWorker, { type: "frame" }>): void;
   /** The machine is gone. `detail`: for a report of a bug. */
   failed(message: string, detail?: string): void;
@@ -70,10 +69,8 @@ export class Machine {
         return this.fail("the emulator failed; this is a bug in Oriel, not in the guest", message.message);
       case "status":
         return this.events.status(message.status);
-      case "serial": {
-        const bytes = message.bytes.length;
-        return this.events.serial(message.bytes, () => this.send({ type: "serialShown", bytes }));
-      }
+      case "serial":
+        return this.events.serial(message.bytes);
       case "frame":
         this.frameAsked = false;
         return this.events.frame(message);

@@ -150,7 +150,7 @@ class Page {
           byId("canvas").focus({ preventScroll: true });
         },
         status: (status) => this.onStatus(status),
-        serial: (bytes, shown) => this.serial.write(bytes, shown),
+        serial: (bytes) => this.serial.write(bytes),
         frame: (frame) => this.screen.draw(frame),
         failed: (message, detail) => this.onFailed(message, detail),
       });

@@ -52,10 +52,10 @@ export class SerialTerminal {
     terminal.resize(Math.max(COLUMNS, cols), Math.max(ROWS, rows));
   }
 
-  write(bytes: Uint8Array, shown: () => void): void {
+  write(bytes: Uint8Array): void {
     this.received += this.decoder.decode(bytes, { stream: true });
     if (this.received.length > 2 * KEPT_CHARACTERS) this.received = this.received.slice(-KEPT_CHARACTERS);
-    this.terminal.write(bytes, shown);
+    this.terminal.write(bytes);
   }
 
   /** What the port has sent since the start, or the last part of it. */

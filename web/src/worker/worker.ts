@@ -6,8 +6,6 @@ import { BlobStore } from "./blob_store.ts";
 
 const SLICE_NS = 6e6;
 const STATUS_MS = 250;
-/** Serial output that the page has not shown yet; with more the guest waits. */
-const MOST_UNSHOWN = 512 * 1024;
 /** idleNs() beyond this means that only input wakes the guest. */
 const NEVER_NS = 1e17;
 /** How long the cursor and blinking text show, and hide: about 16 frames of a VGA. */
@@ -39,7 +37,6 @@ class CpuWorker {
   private takeInput = true;
 
   private serialOut: Uint8Array[] = [];
-  private unshown = 0;
 
   private readonly channel = new MessageChannel();
   private turnPosted = false;
@@ -139,10 +136,6 @@ class CpuWorker {
         this.serialIn.push(message.bytes);
         this.wake();
         break;
-      case "serialShown":
-        this.unshown -= message.bytes;
-        this.wake();
-        break;
       case "frame":
         this.frame(core);
         break;
@@ -187,7 +180,7 @@ class CpuWorker {
 
   private turn(): void {
     const { core, config } = this;
-    if (!core || !config || !this.alive || this.unshown > MOST_UNSHOWN) return;
+    if (!core || !config || !this.alive) return;
     if (this.takeInput) this.giveInput(core);
     const done = core.instructions();
     const end = config.maxInstructions ?? Infinity;
@@ -260,7 +253,6 @@ class CpuWorker {
       at += part.length;
     }
     this.serialOut = [];
-    this.unshown += bytes.length;
     post({ type: "serial", bytes }, [bytes.buffer]);
   }
 
