@@ -7,7 +7,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { FULL, GUESTS, oriel } from "../harness.mjs";
+import { FULL, GUESTS, HOSTS, oriel, temporary } from "../harness.mjs";
 import { SCENARIOS } from "./scenarios.mjs";
 
 /** @param {import("../harness.mjs").HostName} host @param {import("./scenarios.mjs").Scenario} scenario @param {string} dir */
@@ -15,11 +15,45 @@ export async function boot(host, scenario, dir) {
   const script = path.join(dir, "script");
   fs.writeFileSync(script, scenario.script(dir));
   const most = (scenario.maxInstructions ?? 12_000) * 1e6;
-  const args = ["run", ...scenario.args(dir), "--script", script, "--deterministic", "--max-instructions", String(most)];
+  const stats = path.join(dir, "stats");
+  const limits = ["--deterministic", "--max-instructions", String(most)];
+  const args = ["run", ...scenario.args(dir), "--script", script, ...limits, "--stats", `json:${stats}`];
   const { status, stdout, stderr } = await oriel(host, args, { seconds: 1200 });
   assert.equal(status, 0, `exit status ${status}\n${stderr}\n${stdout}`);
   assert.equal(stderr, "");
   scenario.check?.(dir, stdout);
+  if (scenario.checkMemory) checkMemory(host, stats);
+}
+
+/** What the host's process takes without a machine: Node itself. */
+function baseBytes(/** @type {import("../harness.mjs").HostName} */ host) {
+  if (host === "native") return 0;
+  const node = spawnSync(process.execPath, ["-p", "process.resourceUsage().maxRSS * 1024"], { encoding: "utf8" });
+  return Number(node.stdout);
+}
+
+/** The machine costs its host less than 1.5 times what the guest has touched, at its peak.
+ * @param {import("../harness.mjs").HostName} host @param {string} stats */
+function checkMemory(host, stats) {
+  const { touched_bytes: touched, peak_rss_bytes: peak } = JSON.parse(fs.readFileSync(stats, "utf8"));
+  const base = baseBytes(host);
+  const mib = (/** @type {number} */ n) => `${(n / 2 ** 20).toFixed(1)} MiB`;
+  const found = `touched ${mib(touched)}, peak of the process ${mib(peak)}, of it the bare host ${mib(base)}`;
+  console.log(`# memory under ${host}: ${found}`);
+  assert.ok(peak - base < 1.5 * touched, found);
+}
+
+/** A scenario that needs no other, on each host that it is for.
+ * @param {import("./scenarios.mjs").Scenario} scenario */
+export function bootAlone(scenario) {
+  for (const host of HOSTS) {
+    test(`under ${host}: ${scenario.name}`, { skip: skipped(host, scenario) }, (t) => boot(host, scenario, temporary(t)));
+  }
+}
+
+/** @param {import("../harness.mjs").HostName} host @param {import("./scenarios.mjs").Scenario} scenario */
+function skipped(host, scenario) {
+  return !FULL && scenario.only && !scenario.only.includes(host) ? "only with --full" : false;
 }
 
 /** @param {import("../harness.mjs").HostName} host */
@@ -29,8 +63,7 @@ export function bootAll(host) {
     before(() => fs.copyFileSync(path.join(GUESTS, "demo.img"), path.join(dir, "demo.img")));
     after(() => fs.rmSync(dir, { recursive: true }));
     for (const scenario of SCENARIOS) {
-      const skip = !FULL && scenario.only && !scenario.only.includes(host) ? "only with --full" : false;
-      test(scenario.name, { skip }, () => boot(host, scenario, dir));
+      test(scenario.name, { skip: skipped(host, scenario) }, () => boot(host, scenario, dir));
     }
     test("the disk's file system is clean afterwards", () => {
       const check = spawnSync("/sbin/e2fsck", ["-f", "-n", path.join(dir, "partition")], { encoding: "utf8" });

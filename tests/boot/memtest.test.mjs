@@ -1,0 +1,4 @@
+import { bootAlone } from "./boots.mjs";
+import { MEMTEST } from "./scenarios.mjs";
+
+bootAlone(MEMTEST);
