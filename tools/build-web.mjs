@@ -1,6 +1,7 @@
 // Bundles the Node command and the page with esbuild, and puts what they load at run time beside them:
 //   build/web/oriel.mjs     the Node command
 //   build/web/page/         the page: index.html, page.js and page.css, worker.js, oriel.wasm, the firmware
+// @ts-check
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,11 +19,13 @@ const OUT = path.join(ROOT, "build/web");
 const PAGE = path.join(OUT, "page");
 const FIRMWARE = ["/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/vgabios-stdvga.bin"];
 
+/** @param {string} text @returns {never} */
 function fail(text) {
   process.stderr.write(`build-web: ${text}\n`);
   process.exit(2);
 }
 
+/** @param {string[]} args */
 function parse(args) {
   const o = { wasm: path.join(ROOT, "build/wasm/oriel.wasm"), watch: false };
   for (let i = 0; i < args.length; i++) {
@@ -30,12 +33,13 @@ function parse(args) {
       process.stdout.write(USAGE);
       process.exit(0);
     } else if (args[i] === "--watch") o.watch = true;
-    else if (args[i] === "--wasm" && i + 1 < args.length) o.wasm = path.resolve(args[++i]);
+    else if (args[i] === "--wasm" && i + 1 < args.length) o.wasm = path.resolve(args[++i] ?? "");
     else fail(`'${args[i]}' is not an option (see --help)`);
   }
   return o;
 }
 
+/** @param {string} file @param {string} hint what to do when it is not there */
 function needed(file, hint) {
   if (!fs.existsSync(file)) fail(`there is no ${file}: ${hint}`);
   return file;
@@ -49,6 +53,7 @@ const assets = [
 ];
 const esbuild = await import("esbuild").catch(() => fail("esbuild is not installed: npm ci"));
 
+/** @type {import("esbuild").BuildOptions} */
 const common = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -58,6 +63,7 @@ const common = {
   legalComments: "eof",
   logLevel: "warning",
 };
+/** @type {import("esbuild").BuildOptions[]} */
 const bundles = [
   {
     ...common,

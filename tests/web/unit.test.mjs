@@ -75,7 +75,7 @@ describe("options of `oriel run`", () => {
     test(`refused in one line: '${line}'`, () => {
       assert.throws(
         () => parseRunOptions(line === "" ? [] : line.split(" ")),
-        (error) => error instanceof UsageError && message.test(error.message) && !error.message.includes("\n"),
+        (/** @type {any} */ error) => error instanceof UsageError && message.test(error.message) && !error.message.includes("\n"),
       );
     });
   }
