@@ -91,8 +91,10 @@ bool take_lock(const std::string& path, const std::string& lock, std::string& er
       error = in_use(path, pid, lock);
       return false;
     }
-    if (pid > 0) remove_stale(lock, text);
-    else ::usleep(50'000);  // its maker is about to write it
+    if (pid > 0)
+      remove_stale(lock, text);
+    else
+      ::usleep(50'000);  // its maker is about to write it
   }
   error = path + ": locked, and " + lock + " does not say by whom; remove it if nothing uses the image";
   return false;
@@ -138,13 +140,13 @@ class ImageFile final : public ByteStore {
 }  // namespace
 
 std::string file_error(const std::string& path, int e) {
-  const char* reason = e == ENOENT    ? "no such file"
-                       : e == EISDIR  ? "is a directory"
+  const char* reason = e == ENOENT                 ? "no such file"
+                       : e == EISDIR               ? "is a directory"
                        : e == EACCES || e == EPERM ? "permission denied"
-                       : e == ENOTDIR ? "a part of its path is not a directory"
-                       : e == ENOSPC  ? "no space left"
-                       : e == EROFS   ? "the file system is read-only"
-                                      : std::strerror(e);
+                       : e == ENOTDIR              ? "a part of its path is not a directory"
+                       : e == ENOSPC               ? "no space left"
+                       : e == EROFS                ? "the file system is read-only"
+                                                   : std::strerror(e);
   return path + ": " + reason;
 }
 
@@ -188,8 +190,10 @@ bool read_whole(const std::string& path, std::vector<u8>& out, std::string& erro
 bool check_output(const std::string& path, std::string& error) {
   struct stat st;
   if (::stat(path.c_str(), &st) == 0) {
-    if (S_ISDIR(st.st_mode)) error = file_error(path, EISDIR);
-    else if (::access(path.c_str(), W_OK)) error = file_error(path, errno);
+    if (S_ISDIR(st.st_mode))
+      error = file_error(path, EISDIR);
+    else if (::access(path.c_str(), W_OK))
+      error = file_error(path, errno);
   } else {
     const usize slash = path.rfind('/');
     const std::string dir = slash == std::string::npos ? "." : path.substr(0, slash + 1);

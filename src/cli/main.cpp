@@ -14,8 +14,10 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (std::strcmp(command, "run") != 0) {
-    if (*command) std::fprintf(stderr, "oriel: there is no command '%s' here (see 'oriel --help')\n", command);
-    else std::fprintf(stderr, "oriel: which command? (see 'oriel --help')\n");
+    if (*command)
+      std::fprintf(stderr, "oriel: there is no command '%s' here (see 'oriel --help')\n", command);
+    else
+      std::fprintf(stderr, "oriel: which command? (see 'oriel --help')\n");
     return kUsage;
   }
   Options o;

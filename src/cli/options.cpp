@@ -30,9 +30,12 @@ bool positive(const char* name, const char* text, bool integer, double& out, std
 }
 
 bool target(const char* name, const char* v, Target& t, std::string& error) {
-  if (!std::strcmp(v, "stdio")) t = {Target::Kind::kStdio, {}};
-  else if (!std::strcmp(v, "none")) t = {Target::Kind::kNone, {}};
-  else if (!std::strncmp(v, "file:", 5) && v[5]) t = {Target::Kind::kFile, v + 5};
+  if (!std::strcmp(v, "stdio"))
+    t = {Target::Kind::kStdio, {}};
+  else if (!std::strcmp(v, "none"))
+    t = {Target::Kind::kNone, {}};
+  else if (!std::strncmp(v, "file:", 5) && v[5])
+    t = {Target::Kind::kFile, v + 5};
   else {
     error = std::string("--") + name + ": '" + v + "' is not stdio, file:FILE or none";
     return false;
@@ -50,7 +53,7 @@ bool path_after(const char* name, const char* prefix, const char* v, std::string
   return false;
 }
 
-template <std::string Options::*kMember>
+template <std::string Options::* kMember>
 bool text(Options& o, const char* v, std::string&) {
   o.*kMember = v;
   return true;
@@ -113,7 +116,9 @@ const Option kIo[] = {
 };
 const Option kRun[] = {
     {"max-seconds", "N", "stop after N seconds of host time, with exit status 3",
-     [](Options& o, const char* v, std::string& error) { return positive("max-seconds", v, false, o.max_seconds, error); }},
+     [](Options& o, const char* v, std::string& error) {
+       return positive("max-seconds", v, false, o.max_seconds, error);
+     }},
     {"max-instructions", "N", "stop after N guest instructions, with exit status 3",
      [](Options& o, const char* v, std::string& error) {
        double n;
@@ -149,8 +154,10 @@ const Option* find(const std::string& name) {
 
 bool check_together(const Options& o, std::string& error) {
   if (o.kernel.empty()) {
-    if (!o.initrd.empty()) error = "--initrd needs --kernel";
-    else if (o.has_append) error = "--append needs --kernel";
+    if (!o.initrd.empty())
+      error = "--initrd needs --kernel";
+    else if (o.has_append)
+      error = "--append needs --kernel";
     else if (o.hda.empty() && o.hdb.empty() && o.virtio.empty() && o.cdrom.empty())
       error = "nothing to boot: give --kernel, --hda, --virtio or --cdrom (see 'oriel run --help')";
   }
@@ -167,16 +174,17 @@ std::string help_text() {
     for (usize i = 0; i < g.count; i++) {
       const Option& o = g.options[i];
       std::string left = std::string("  --") + o.name + (o.value ? std::string(" ") + o.value : "");
-      if (left.size() < 28) left.resize(28, ' ');
-      else left += "\n" + std::string(28, ' ');
+      if (left.size() < 28)
+        left.resize(28, ' ');
+      else
+        left += "\n" + std::string(28, ' ');
       s += left + o.help + "\n";
     }
     s += "\n";
   }
-  s +=
-      "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions\n"
-      "ran out, 4 the guest shut itself down by a triple fault, 128 + N ended by signal N.\n"
-      "A writable image is locked by IMAGE.lock while it is in use.\n";
+  s += "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions\n"
+       "ran out, 4 the guest shut itself down by a triple fault, 128 + N ended by signal N.\n"
+       "A writable image is locked by IMAGE.lock while it is in use.\n";
   return s;
 }
 

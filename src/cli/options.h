@@ -24,8 +24,8 @@ struct Options {
   std::string bios = "/usr/share/seabios/bios-256k.bin", vgabios = "/usr/share/seabios/vgabios-stdvga.bin";
   Target serial, debugcon{Target::Kind::kNone, {}};
   std::string display_png, stats_json, script;
-  double max_seconds = 0;     // 0: no limit
-  u64 max_instructions = 0;   // 0: no limit
+  double max_seconds = 0;    // 0: no limit
+  u64 max_instructions = 0;  // 0: no limit
   bool deterministic = false;
   u64 hash_every = 0;
   bool help = false;

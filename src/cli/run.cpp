@@ -130,8 +130,8 @@ class Run {
       const std::string& path;
       std::vector<u8>& bytes;
     };
-    for (const Input& i : {Input{o_.bios, config.bios}, Input{o_.vgabios, config.vgabios}, Input{o_.kernel, config.kernel},
-                           Input{o_.initrd, config.initrd}}) {
+    for (const Input& i : {Input{o_.bios, config.bios}, Input{o_.vgabios, config.vgabios},
+                           Input{o_.kernel, config.kernel}, Input{o_.initrd, config.initrd}}) {
       if (i.path.empty()) continue;
       if (!read_whole(i.path, i.bytes, error)) return false;
       if (i.bytes.empty()) {

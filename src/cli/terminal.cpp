@@ -77,8 +77,10 @@ void TerminalInput::read() {
   for (ssize_t k = 0; k < n; k++) {
     const char b = buf[k];
     if (!escaped_) {
-      if (b == kCtrlA) escaped_ = true;
-      else pending_ += b;
+      if (b == kCtrlA)
+        escaped_ = true;
+      else
+        pending_ += b;
       continue;
     }
     escaped_ = false;

@@ -8,67 +8,82 @@
 
 namespace oriel {
 
-template <class T> ORIEL_INLINE u64 sext(T v) { return static_cast<u64>(static_cast<s64>(static_cast<std::make_signed_t<T>>(v))); }
-
-// Places carry-out bits: bit n-1 (CF) at 63, bit n-2 at 62, bit 3 (AF) at 3.
-template <class T> ORIEL_INLINE u64 carry_word(T cout) {
-  if constexpr (sizeof(T) == 8) return cout & 0xc000000000000008u;
-  else return static_cast<u64>(cout) << (64 - 8 * sizeof(T)) | (cout & 8u);
+template <class T>
+ORIEL_INLINE u64 sext(T v) {
+  return static_cast<u64>(static_cast<s64>(static_cast<std::make_signed_t<T>>(v)));
 }
 
-template <class T> ORIEL_INLINE void flags_add(Cpu& c, T a, T b, T r) {
+// Places carry-out bits: bit n-1 (CF) at 63, bit n-2 at 62, bit 3 (AF) at 3.
+template <class T>
+ORIEL_INLINE u64 carry_word(T cout) {
+  if constexpr (sizeof(T) == 8)
+    return cout & 0xc000000000000008u;
+  else
+    return static_cast<u64>(cout) << (64 - 8 * sizeof(T)) | (cout & 8u);
+}
+
+template <class T>
+ORIEL_INLINE void flags_add(Cpu& c, T a, T b, T r) {
   c.cc_res = sext(r);
   c.cc_aux = carry_word<T>(static_cast<T>((a & b) | ((a | b) & static_cast<T>(~r))));
 }
-template <class T> ORIEL_INLINE void flags_sub(Cpu& c, T a, T b, T r) {
+template <class T>
+ORIEL_INLINE void flags_sub(Cpu& c, T a, T b, T r) {
   c.cc_res = sext(r);
   c.cc_aux = carry_word<T>(static_cast<T>((static_cast<T>(~a) & b) | (static_cast<T>(~(a ^ b)) & r)));
 }
 
 struct AluAdd {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = static_cast<T>(a + b);
     flags_add(c, a, b, r);
     return r;
   }
 };
 struct AluAdc {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = static_cast<T>(a + b + static_cast<T>(c.cf()));
     flags_add(c, a, b, r);
     return r;
   }
 };
 struct AluSub {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = static_cast<T>(a - b);
     flags_sub(c, a, b, r);
     return r;
   }
 };
 struct AluSbb {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = static_cast<T>(a - b - static_cast<T>(c.cf()));
     flags_sub(c, a, b, r);
     return r;
   }
 };
 struct AluAnd {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = a & b;
     c.set_logic_flags(sext(r));
     return r;
   }
 };
 struct AluOr {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = a | b;
     c.set_logic_flags(sext(r));
     return r;
   }
 };
 struct AluXor {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     T r = a ^ b;
     c.set_logic_flags(sext(r));
     return r;
@@ -76,7 +91,8 @@ struct AluXor {
 };
 // INC and DEC leave CF alone.
 struct AluInc {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a) {
     bool cf = c.cf();
     T r = AluAdd::op<T>(c, a, 1);
     c.set_cf(cf);
@@ -84,7 +100,8 @@ struct AluInc {
   }
 };
 struct AluDec {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a) {
     bool cf = c.cf();
     T r = AluSub::op<T>(c, a, 1);
     c.set_cf(cf);
@@ -92,10 +109,16 @@ struct AluDec {
   }
 };
 struct AluNeg {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a) { return AluSub::op<T>(c, 0, a); }
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a) {
+    return AluSub::op<T>(c, 0, a);
+  }
 };
 struct AluNot {
-  template <class T> static ORIEL_INLINE T op(Cpu&, T a) { return static_cast<T>(~a); }
+  template <class T>
+  static ORIEL_INLINE T op(Cpu&, T a) {
+    return static_cast<T>(~a);
+  }
 };
 
 ORIEL_INLINE void flags_shift(Cpu& c, u64 res, bool cf, bool of) {
@@ -104,7 +127,8 @@ ORIEL_INLINE void flags_shift(Cpu& c, u64 res, bool cf, bool of) {
 }
 // Shifts; a masked count of 0 changes no flag. OF for counts above 1 is undefined: as for a count of 1.
 struct AluShl {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, u8 count) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, u8 count) {
     constexpr unsigned bits = 8 * sizeof(T);
     unsigned n = count & (bits == 64 ? 63 : 31);
     if (n == 0) return a;
@@ -115,7 +139,8 @@ struct AluShl {
   }
 };
 struct AluShr {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, u8 count) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, u8 count) {
     constexpr unsigned bits = 8 * sizeof(T);
     unsigned n = count & (bits == 64 ? 63 : 31);
     if (n == 0) return a;
@@ -126,7 +151,8 @@ struct AluShr {
   }
 };
 struct AluSar {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, u8 count) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, u8 count) {
     constexpr unsigned bits = 8 * sizeof(T);
     unsigned n = count & (bits == 64 ? 63 : 31);
     if (n == 0) return a;
@@ -152,7 +178,8 @@ ORIEL_INLINE s64 mul_high(s64 a, s64 b) {
 }
 // Signed multiplication of two- and three-operand IMUL: CF = OF = the product did not fit.
 struct AluImul {
-  template <class T> static ORIEL_INLINE T op(Cpu& c, T a, T b) {
+  template <class T>
+  static ORIEL_INLINE T op(Cpu& c, T a, T b) {
     using S = std::make_signed_t<T>;
     S r;
     bool over;
@@ -170,18 +197,26 @@ struct AluImul {
 };
 
 // Register access by type: u8 takes a byte offset into the file, the others a register number.
-template <class T> ORIEL_INLINE T get_r(const Cpu& c, u8 r) {
-  if constexpr (sizeof(T) == 1) return c.get8(r);
-  else return static_cast<T>(c.gpr[r]);
+template <class T>
+ORIEL_INLINE T get_r(const Cpu& c, u8 r) {
+  if constexpr (sizeof(T) == 1)
+    return c.get8(r);
+  else
+    return static_cast<T>(c.gpr[r]);
 }
-template <class T> ORIEL_INLINE void set_r(Cpu& c, u8 r, T v) {
-  if constexpr (sizeof(T) == 1) c.set8(r, v);
-  else if constexpr (sizeof(T) == 2) c.set16(r, v);
-  else c.gpr[r] = v;
+template <class T>
+ORIEL_INLINE void set_r(Cpu& c, u8 r, T v) {
+  if constexpr (sizeof(T) == 1)
+    c.set8(r, v);
+  else if constexpr (sizeof(T) == 2)
+    c.set16(r, v);
+  else
+    c.gpr[r] = v;
 }
 
 // The r/m operand of an out-of-line executor.
-template <class T> inline bool read_rm(Cpu& c, const Insn& i, T& v) {
+template <class T>
+inline bool read_rm(Cpu& c, const Insn& i, T& v) {
   if (!(i.flags & kInsnMem)) {
     v = get_r<T>(c, i.rm);
     return true;
@@ -189,20 +224,25 @@ template <class T> inline bool read_rm(Cpu& c, const Insn& i, T& v) {
   return c.read<T>(i.seg, c.ea(i), v);
 }
 // Reads the r/m operand for a later write_back.
-template <class T> inline bool begin_rm(Cpu& c, const Insn& i, T& v) {
+template <class T>
+inline bool begin_rm(Cpu& c, const Insn& i, T& v) {
   if (!(i.flags & kInsnMem)) {
     v = get_r<T>(c, i.rm);
     return true;
   }
   return c.rmw_begin<T>(i.seg, c.ea(i), v);
 }
-template <class T> inline void write_back(Cpu& c, const Insn& i, T v) {
-  if (!(i.flags & kInsnMem)) set_r<T>(c, i.rm, v);
-  else c.rmw_commit<T>(v);
+template <class T>
+inline void write_back(Cpu& c, const Insn& i, T v) {
+  if (!(i.flags & kInsnMem))
+    set_r<T>(c, i.rm, v);
+  else
+    c.rmw_commit<T>(v);
 }
 
 // Calls f(T{}) with the unsigned type of the operand size.
-template <class F> inline bool by_size(unsigned osz, F f) {
+template <class F>
+inline bool by_size(unsigned osz, F f) {
   switch (osz) {
     case 0: return f(u8{});
     case 1: return f(u16{});

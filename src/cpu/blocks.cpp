@@ -8,7 +8,10 @@ namespace oriel {
 
 namespace {
 constexpr u64 kPageOff = 0xfff;
-template <class T> T* lazy_array(usize n) { return static_cast<T*>(std::calloc(n, sizeof(T))); }
+template <class T>
+T* lazy_array(usize n) {
+  return static_cast<T*>(std::calloc(n, sizeof(T)));
+}
 
 // Which conditions (a bit for each of the 16) a fused pair can decide, and the FusedOp of a first Op.
 constexpr u32 kCompareConditions = 0xf0fc;  // not O, S, P: B, E, BE, L, LE and their opposites
@@ -49,10 +52,12 @@ constexpr auto kJccCondition = [] {
   std::array<u8, OP_COUNT> t{};
   t.fill(kNotJcc);
   u8 cc = 0;
+  // clang-format off
 #define X(NAME) t[OP_J##NAME##_Jb] = t[OP_J##NAME##_Jz] = cc++;
   X(O) X(NO) X(B) X(AE) X(E) X(NE) X(BE) X(A) X(S) X(NS) X(P) X(NP) X(L) X(GE) X(LE) X(G)
 #undef X
   return t;
+  // clang-format on
 }();
 
 void fuse(Insn& first, Insn& jump) {

@@ -14,6 +14,7 @@ namespace oriel {
 // Pairs of a comparison and the conditional jump that ends the block are fused: the first instruction's `op` is one of
 // these, the jump's `imm` keeps its own Op, and the jump's `modrm` is a truth table of the condition over
 // equal | below << 1 | less << 2. Listed by what is compared: the operands (CMP, SUB) or the result with zero.
+// clang-format off
 #define ORIEL_FUSED_COMPARE(X)                                                                        \
   X(CMP_EvGv_rw) X(CMP_EvGv_rd) X(CMP_EvGv_rq) X(CMP_GvEv_rw) X(CMP_GvEv_rd) X(CMP_GvEv_rq)           \
   X(CMP_EvIz_rw) X(CMP_EvIz_rd) X(CMP_EvIz_rq) X(CMP_EvIbs_rw) X(CMP_EvIbs_rd) X(CMP_EvIbs_rq)        \
@@ -33,13 +34,14 @@ enum FusedOp : u16 {
 #undef X
   kFusedEnd
 };
+// clang-format on
 
 struct Block {
-  u64 pa;        // of the first byte
-  u64 pa2;       // physical page of the second part of a page-crossing instruction, else kNoPage
+  u64 pa;   // of the first byte
+  u64 pa2;  // physical page of the second part of a page-crossing instruction, else kNoPage
   Insn* insns;
-  u16 count;     // instructions
-  u16 bytes;     // code bytes
+  u16 count;  // instructions
+  u16 bytes;  // code bytes
   CodeMode mode;
   bool valid;
   Block* hash_next;
@@ -57,14 +59,16 @@ class BlockCache {
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
-  // The block at linear address `lin` (c.rip within CS) in the current mode, if it was found there lately; else nullptr.
+  // The block at linear address `lin` (c.rip within CS) in the current mode, if it was found there lately; else
+  // nullptr.
   Block* find_fast(u64 lin) const {
     const Jump& j = jumps_[jump_index(lin)];
     return ORIEL_LIKELY(j.lin == lin && j.key == c_.code_key) ? j.block : nullptr;
   }
   // The same from the page tables, decoding it if needed. nullptr: an exception was raised by the fetch.
   Block* find(u64 lin);
-  // The first `n` instructions of a block, in a buffer that the next call reuses, with none of them fused beyond the end.
+  // The first `n` instructions of a block, in a buffer that the next call reuses, with none of them fused beyond the
+  // end.
   const Insn* prefix(const Block& b, unsigned n);
   // Bytes [pa, pa + n) within one page changed: drops the blocks that overlap them.
   void invalidate(u64 pa, u32 n);
@@ -78,7 +82,9 @@ class BlockCache {
     Block* block;
   };
   static constexpr unsigned kJumpBits = 14, kHashBits = 16;
-  static unsigned jump_index(u64 lin) { return static_cast<unsigned>(lin ^ lin >> kJumpBits) & ((1u << kJumpBits) - 1); }
+  static unsigned jump_index(u64 lin) {
+    return static_cast<unsigned>(lin ^ lin >> kJumpBits) & ((1u << kJumpBits) - 1);
+  }
   static unsigned hash_index(u64 pa, CodeMode m) {
     return static_cast<unsigned>((pa * 4 + static_cast<unsigned>(m)) * 0x9e3779b97f4a7c15u >> (64 - kHashBits));
   }

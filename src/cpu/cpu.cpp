@@ -21,7 +21,9 @@ std::unique_ptr<Cpu, Cpu::Delete> Cpu::create(PhysMem& m, CpuBus& b) {
 }
 void Cpu::Delete::operator()(Cpu* c) const { c->~Cpu(); }
 #else
-std::unique_ptr<Cpu, Cpu::Delete> Cpu::create(PhysMem& m, CpuBus& b) { return std::unique_ptr<Cpu, Delete>(new Cpu(m, b)); }
+std::unique_ptr<Cpu, Cpu::Delete> Cpu::create(PhysMem& m, CpuBus& b) {
+  return std::unique_ptr<Cpu, Delete>(new Cpu(m, b));
+}
 void Cpu::Delete::operator()(Cpu* c) const { delete c; }
 #endif
 
@@ -121,18 +123,23 @@ void Cpu::update_mode() {
     stack32 = (seg[kSS].attr & kSegDB) && !vm86();
     sp_mask = stack32 ? 0xffffffff : 0xffff;
   }
-  if (cpl == 3) mmu = (cr0 & kCr0AM) && (rflags & kAC) ? kMmuAlign : kMmuUser;
-  else mmu = (cr4 & kCr4SMAP) && (rflags & kAC) ? kMmuSupAc : kMmuSup;
+  if (cpl == 3)
+    mmu = (cr0 & kCr0AM) && (rflags & kAC) ? kMmuAlign : kMmuUser;
+  else
+    mmu = (cr4 & kCr4SMAP) && (rflags & kAC) ? kMmuSupAc : kMmuSup;
   tlb = tlb_tables[mmu];
   fetch_limit = code_mode == CodeMode::k64 ? ~u64{0} : seg[kCS].limit;
   update_code_key();
   for (unsigned s = 0; s < 6; s++) update_seg(s);
-  if ((rflags & (kTF | kRF)) || (dr[7] & 0xff)) raise_event(kEvTrap);
-  else events &= ~static_cast<u32>(kEvTrap);
+  if ((rflags & (kTF | kRF)) || (dr[7] & 0xff))
+    raise_event(kEvTrap);
+  else
+    events &= ~static_cast<u32>(kEvTrap);
 }
 
 u32 Cpu::arith_flags() const {
-  return (cf() ? kCF : 0) | (pf() ? kPF : 0) | (af() ? kAF : 0) | (zf() ? kZF : 0) | (sf() ? kSF : 0) | (of() ? kOF : 0);
+  return (cf() ? kCF : 0) | (pf() ? kPF : 0) | (af() ? kAF : 0) | (zf() ? kZF : 0) | (sf() ? kSF : 0) |
+         (of() ? kOF : 0);
 }
 
 void Cpu::set_arith_flags(u32 f) {
@@ -237,10 +244,12 @@ usize Cpu::dump(char* buf, usize size) {
     if (k > 0) n = n + static_cast<usize>(k) < size ? n + static_cast<usize>(k) : size - 1;
   };
   auto x = [](u64 v) { return static_cast<unsigned long long>(v); };
-  put("RIP=%016llx RFLAGS=%08x CPL=%u instructions=%llu\n", x(rip), get_rflags(), static_cast<unsigned>(cpl), x(icount));
+  put("RIP=%016llx RFLAGS=%08x CPL=%u instructions=%llu\n", x(rip), get_rflags(), static_cast<unsigned>(cpl),
+      x(icount));
   for (unsigned i = 0; i < 16; i++) put("%3s=%016llx%s", names[i], x(gpr[i]), i % 4 == 3 ? "\n" : " ");
   for (unsigned i = 0; i < 8; i++)
-    put("%-4s=%04x base=%016llx limit=%08x attr=%03x\n", segs[i], seg[i].sel, x(seg[i].base), seg[i].limit, seg[i].attr);
+    put("%-4s=%04x base=%016llx limit=%08x attr=%03x\n", segs[i], seg[i].sel, x(seg[i].base), seg[i].limit,
+        seg[i].attr);
   put("GDT=%016llx:%04x IDT=%016llx:%04x\n", x(gdtr.base), gdtr.limit, x(idtr.base), idtr.limit);
   put("CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx EFER=%llx\n", x(cr0), x(cr2), x(cr3), x(cr4), x(efer));
   put("last exception: vector %u error %x\n", static_cast<unsigned>(exc.vector), exc.error);

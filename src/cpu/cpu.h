@@ -131,9 +131,9 @@ constexpr unsigned seg_dpl(u16 attr) { return attr >> 5 & 3; }
 enum : u8 { kSegOkRead = 1, kSegOkWrite = 2 };
 
 struct alignas(64) SegCache {  // a power of two, so that an index is a shift
-  u64 base = 0;   // as loaded from the descriptor (or FS/GS base MSR)
-  u64 lin = 0;    // base to add: 0 for ES, CS, SS, DS in 64-bit mode, else `base`
-  u32 limit = 0;  // in bytes, inclusive (granularity applied)
+  u64 base = 0;                // as loaded from the descriptor (or FS/GS base MSR)
+  u64 lin = 0;                 // base to add: 0 for ES, CS, SS, DS in 64-bit mode, else `base`
+  u32 limit = 0;               // in bytes, inclusive (granularity applied)
   u16 sel = 0;
   u16 attr = 0;  // SegAttr; P clear means unusable (null selector)
   u8 ok = 0;     // accesses that need no limit or type check: flat 4 GiB, or 64-bit mode
@@ -235,9 +235,9 @@ class Cpu final : public PhysMemListener {
   static std::unique_ptr<Cpu, Delete> create(PhysMem& mem, CpuBus& bus);
 
   // Architectural state, in one struct for the JIT's benefit: hot fields first.
-  u64 gpr[kGprSlots] = {};                // [kZero] is always 0; [kRipBase] is scratch for RIP-relative sums
-  u64 rip = 0;                            // see the executor rules above
-  u64 fault_rip = 0;                      // start of the instruction being executed
+  u64 gpr[kGprSlots] = {};         // [kZero] is always 0; [kRipBase] is scratch for RIP-relative sums
+  u64 rip = 0;                     // see the executor rules above
+  u64 fault_rip = 0;               // start of the instruction being executed
   const Insn* ip_end = nullptr;    // the block loop stops here; set to nullptr to stop after this instruction
   const Insn* ip = nullptr;        // current instruction in executors and slow paths
   const Insn* ip_start = nullptr;  // first instruction of the running block
@@ -277,7 +277,7 @@ class Cpu final : public PhysMemListener {
   u64 pdpte[4] = {};  // PAE page-directory pointers, loaded with CR3
   bool nmi_blocked = false;
   bool fault_in_new_task = false;  // a task switch raised `exc` after its point of no return: rip is the new task's
-  u32 pending_dr6 = 0;  // DR6 bits of a debug exception that is due (kEvDebug)
+  u32 pending_dr6 = 0;             // DR6 bits of a debug exception that is due (kEvDebug)
 
   struct Msrs {
     u64 star = 0, lstar = 0, cstar = 0, fmask = 0, kernel_gs_base = 0, sysenter_cs = 0, sysenter_esp = 0,
@@ -430,13 +430,17 @@ class Cpu final : public PhysMemListener {
   // Stack, with SS and the stack width in force; osz 1..3 is the operand size. RSP moves only on success.
   bool push(u64 v, unsigned osz);
   bool pop(u64& v, unsigned osz);
-  template <class T> bool push_t(T v) {
+  template <class T>
+  bool push_t(T v) {
     u64 sp = (gpr[kRSP] - sizeof(T)) & sp_mask;
     if (!write<T>(kSS, sp, v)) return false;
     set_sp(sp);
     return true;
   }
-  template <class T> bool peek_t(T& v) { return read<T>(kSS, gpr[kRSP] & sp_mask, v); }
+  template <class T>
+  bool peek_t(T& v) {
+    return read<T>(kSS, gpr[kRSP] & sp_mask, v);
+  }
   void add_sp(u64 n) { set_sp(gpr[kRSP] + n); }
   void set_sp(u64 sp) { gpr[kRSP] = sp_mask == 0xffff ? (gpr[kRSP] & ~u64{0xffff}) | (sp & 0xffff) : sp & sp_mask; }
   // Whether a near branch may go to `t`: canonical in 64-bit mode, within CS.limit elsewhere (SDM Vol. 2, JMP).
@@ -471,7 +475,8 @@ class Cpu final : public PhysMemListener {
   bool far_ret(unsigned osz, u16 release_bytes);
   bool iret(unsigned osz);
   // The protected-mode end of RETF and IRET: to CS = sel, RIP = offset, and outward SS:RSP from the stack.
-  bool far_return_to(u16 sel, u64 offset, u64 sp_after, unsigned osz, u16 release, bool is_iret, u32 flags, u32 flags_mask);
+  bool far_return_to(u16 sel, u64 offset, u64 sp_after, unsigned osz, u16 release, bool is_iret, u32 flags,
+                     u32 flags_mask);
   enum class IntKind : u8 {
     kSoftware /* INT n */,
     kSoftTrap /* INT3, INTO: no DPL skip, no IOPL check */,
@@ -530,8 +535,8 @@ class Cpu final : public PhysMemListener {
   void check_data_breakpoints(u64 lin, u32 n, bool write);
   // Implicit accesses to tables wrap at 32 bits outside IA-32e mode.
   u64 lin_mask_sys() const { return lma() ? ~u64{0} : 0xffffffffu; }
-  u8 tlb_used_ = 0;                 // bit per table that may hold entries
-  bool large_pages_seen_ = false;   // a large page was entered since the machine started
+  u8 tlb_used_ = 0;                // bit per table that may hold entries
+  bool large_pages_seen_ = false;  // a large page was entered since the machine started
   TlbEntry* tlb_tables[kMmuCount];
   u64* tlb_pa[kMmuCount];  // beside each table: guest-physical page and kTlbGlobal, kTlbNone where there is no entry
   u32 tlb_gen_ = 1;        // changes whenever a cached linear-to-code mapping may be stale

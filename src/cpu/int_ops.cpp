@@ -9,16 +9,40 @@ namespace oriel {
 
 namespace {
 
-template <class T> struct Wide;
-template <> struct Wide<u8> { using U = u16; using S = s16; };
-template <> struct Wide<u16> { using U = u32; using S = s32; };
-template <> struct Wide<u32> { using U = u64; using S = s64; };
-template <> struct Wide<u64> { using U = unsigned __int128; using S = __int128; };
+template <class T>
+struct Wide;
+template <>
+struct Wide<u8> {
+  using U = u16;
+  using S = s16;
+};
+template <>
+struct Wide<u16> {
+  using U = u32;
+  using S = s32;
+};
+template <>
+struct Wide<u32> {
+  using U = u64;
+  using S = s64;
+};
+template <>
+struct Wide<u64> {
+  using U = unsigned __int128;
+  using S = __int128;
+};
 
 // The double-width accumulator: AX for bytes, else DX:AX of the size.
-template <class T> T acc_low(const Cpu& c) { return sizeof(T) == 1 ? static_cast<T>(c.get8(0)) : static_cast<T>(c.gpr[kRAX]); }
-template <class T> T acc_high(const Cpu& c) { return sizeof(T) == 1 ? static_cast<T>(c.get8(1)) : static_cast<T>(c.gpr[kRDX]); }
-template <class T> void set_acc(Cpu& c, T low, T high) {
+template <class T>
+T acc_low(const Cpu& c) {
+  return sizeof(T) == 1 ? static_cast<T>(c.get8(0)) : static_cast<T>(c.gpr[kRAX]);
+}
+template <class T>
+T acc_high(const Cpu& c) {
+  return sizeof(T) == 1 ? static_cast<T>(c.get8(1)) : static_cast<T>(c.gpr[kRDX]);
+}
+template <class T>
+void set_acc(Cpu& c, T low, T high) {
   if constexpr (sizeof(T) == 1) {
     c.set8(0, low);
     c.set8(1, high);
@@ -28,7 +52,8 @@ template <class T> void set_acc(Cpu& c, T low, T high) {
   }
 }
 
-template <class T> bool mul(Cpu& c, const Insn& i) {
+template <class T>
+bool mul(Cpu& c, const Insn& i) {
   T v;
   if (!read_rm<T>(c, i, v)) return false;
   auto p = static_cast<typename Wide<T>::U>(acc_low<T>(c)) * v;
@@ -39,7 +64,8 @@ template <class T> bool mul(Cpu& c, const Insn& i) {
   return true;
 }
 
-template <class T> bool imul(Cpu& c, const Insn& i) {
+template <class T>
+bool imul(Cpu& c, const Insn& i) {
   using S = std::make_signed_t<T>;
   using WS = typename Wide<T>::S;
   T v;
@@ -52,7 +78,8 @@ template <class T> bool imul(Cpu& c, const Insn& i) {
   return true;
 }
 
-template <class T> bool div(Cpu& c, const Insn& i) {
+template <class T>
+bool div(Cpu& c, const Insn& i) {
   using W = typename Wide<T>::U;
   T v;
   if (!read_rm<T>(c, i, v)) return false;
@@ -69,7 +96,8 @@ template <class T> bool div(Cpu& c, const Insn& i) {
   return true;
 }
 
-template <class T> bool idiv(Cpu& c, const Insn& i) {
+template <class T>
+bool idiv(Cpu& c, const Insn& i) {
   using W = typename Wide<T>::U;
   using WS = typename Wide<T>::S;
   using S = std::make_signed_t<T>;
@@ -115,7 +143,8 @@ namespace {
 enum class Rot { kRol, kRor, kRcl, kRcr };
 
 // Rotates change CF and OF only. OF is defined for counts of 1; hardware computes it the same way for others.
-template <class T> T rotate(Cpu& c, Rot kind, T v, unsigned count) {
+template <class T>
+T rotate(Cpu& c, Rot kind, T v, unsigned count) {
   constexpr unsigned bits = 8 * sizeof(T);
   count &= bits == 64 ? 63 : 31;
   if (count == 0) return v;
@@ -160,7 +189,8 @@ template <class T> T rotate(Cpu& c, Rot kind, T v, unsigned count) {
   }
 }
 
-template <class T> bool rot_rm(Cpu& c, const Insn& i, Rot kind, unsigned count) {
+template <class T>
+bool rot_rm(Cpu& c, const Insn& i, Rot kind, unsigned count) {
   T v;
   if (!begin_rm<T>(c, i, v)) return false;
   write_back<T>(c, i, rotate<T>(c, kind, v, count));
@@ -171,7 +201,8 @@ bool rot_ev(Cpu& c, const Insn& i, Rot kind, unsigned count) {
 }
 
 // SHLD and SHRD. A 16-bit count above 16 is undefined: as if the source followed again.
-template <class T> bool double_shift(Cpu& c, const Insn& i, bool left, unsigned count) {
+template <class T>
+bool double_shift(Cpu& c, const Insn& i, bool left, unsigned count) {
   constexpr unsigned bits = 8 * sizeof(T);
   T a;
   if (!begin_rm<T>(c, i, a)) return false;
@@ -205,12 +236,12 @@ u8 cl(const Cpu& c) { return c.get8(kRCX * 8); }
 
 }  // namespace
 
-#define ROT(ID, KIND)                                                                                               \
-  bool exec_##ID##_EbIb(Cpu& c, const Insn& i) { return rot_rm<u8>(c, i, KIND, static_cast<unsigned>(i.imm)); }      \
-  bool exec_##ID##_Eb1(Cpu& c, const Insn& i) { return rot_rm<u8>(c, i, KIND, 1); }                                 \
-  bool exec_##ID##_EbCL(Cpu& c, const Insn& i) { return rot_rm<u8>(c, i, KIND, cl(c)); }                            \
-  bool exec_##ID##_EvIb(Cpu& c, const Insn& i) { return rot_ev(c, i, KIND, static_cast<unsigned>(i.imm)); }         \
-  bool exec_##ID##_Ev1(Cpu& c, const Insn& i) { return rot_ev(c, i, KIND, 1); }                                     \
+#define ROT(ID, KIND)                                                                                           \
+  bool exec_##ID##_EbIb(Cpu& c, const Insn& i) { return rot_rm<u8>(c, i, KIND, static_cast<unsigned>(i.imm)); } \
+  bool exec_##ID##_Eb1(Cpu& c, const Insn& i) { return rot_rm<u8>(c, i, KIND, 1); }                             \
+  bool exec_##ID##_EbCL(Cpu& c, const Insn& i) { return rot_rm<u8>(c, i, KIND, cl(c)); }                        \
+  bool exec_##ID##_EvIb(Cpu& c, const Insn& i) { return rot_ev(c, i, KIND, static_cast<unsigned>(i.imm)); }     \
+  bool exec_##ID##_Ev1(Cpu& c, const Insn& i) { return rot_ev(c, i, KIND, 1); }                                 \
   bool exec_##ID##_EvCL(Cpu& c, const Insn& i) { return rot_ev(c, i, KIND, cl(c)); }
 ROT(ROL, Rot::kRol)
 ROT(ROR, Rot::kRor)
@@ -228,7 +259,8 @@ namespace {
 
 enum class Bit { kTest, kSet, kReset, kComplement };
 
-template <class T> T bit_apply(Bit kind, T v, T mask) {
+template <class T>
+T bit_apply(Bit kind, T v, T mask) {
   switch (kind) {
     case Bit::kTest: return v;
     case Bit::kSet: return v | mask;
@@ -239,7 +271,8 @@ template <class T> T bit_apply(Bit kind, T v, T mask) {
 
 // With a register bit number and a memory operand the bit string extends over all of memory: the
 // word at the operand's address plus the signed bit number divided by the operand size.
-template <class T> bool bit_op(Cpu& c, const Insn& i, Bit kind, bool imm) {
+template <class T>
+bool bit_op(Cpu& c, const Insn& i, Bit kind, bool imm) {
   constexpr unsigned bits = 8 * sizeof(T);
   u64 n = imm ? i.imm : static_cast<u64>(sext(static_cast<T>(c.gpr[i.reg])));
   T mask = static_cast<T>(T{1} << (n & (bits - 1)));
@@ -269,17 +302,25 @@ bool bit_ev(Cpu& c, const Insn& i, Bit kind, bool imm) {
 
 void set_zf_cf(Cpu& c, bool zf, bool cf) { c.set_arith_flags((zf ? kZF : 0) | (cf ? kCF : 0)); }
 
-template <class T> unsigned ctz(T v) { return static_cast<unsigned>(std::countr_zero(v)); }
-template <class T> unsigned clz(T v) { return static_cast<unsigned>(std::countl_zero(v)); }
+template <class T>
+unsigned ctz(T v) {
+  return static_cast<unsigned>(std::countr_zero(v));
+}
+template <class T>
+unsigned clz(T v) {
+  return static_cast<unsigned>(std::countl_zero(v));
+}
 
-template <class T> bool bit_scan(Cpu& c, const Insn& i, bool reverse) {
+template <class T>
+bool bit_scan(Cpu& c, const Insn& i, bool reverse) {
   T v;
   if (!read_rm<T>(c, i, v)) return false;
   c.set_logic_flags(sext(v));  // ZF by the source; the others are undefined
   if (v != 0) set_r<T>(c, i.reg, static_cast<T>(reverse ? 8 * sizeof(T) - 1 - clz(v) : ctz(v)));
   return true;
 }
-template <class T> bool zero_count(Cpu& c, const Insn& i, bool leading) {
+template <class T>
+bool zero_count(Cpu& c, const Insn& i, bool leading) {
   T v;
   if (!read_rm<T>(c, i, v)) return false;
   unsigned n = leading ? clz(v) : ctz(v);
@@ -371,7 +412,8 @@ bool exec_MOV_OveAX(Cpu& c, const Insn& i) {
 }
 
 namespace {
-template <class T> bool xadd(Cpu& c, const Insn& i) {
+template <class T>
+bool xadd(Cpu& c, const Insn& i) {
   T old;
   if (!begin_rm<T>(c, i, old)) return false;
   T sum = AluAdd::op<T>(c, old, get_r<T>(c, i.reg));
@@ -379,7 +421,8 @@ template <class T> bool xadd(Cpu& c, const Insn& i) {
   write_back<T>(c, i, sum);
   return true;
 }
-template <class T> bool cmpxchg(Cpu& c, const Insn& i) {
+template <class T>
+bool cmpxchg(Cpu& c, const Insn& i) {
   T old;
   if (!begin_rm<T>(c, i, old)) return false;
   T acc = get_r<T>(c, kRAX);
@@ -440,11 +483,16 @@ bool exec_CMPXCHG8B(Cpu& c, const Insn& i) {
 }
 
 namespace {
-template <class T> T swap_bytes(T v) {
-  if constexpr (sizeof(T) == 2) return __builtin_bswap16(v);
-  else if constexpr (sizeof(T) == 4) return __builtin_bswap32(v);
-  else if constexpr (sizeof(T) == 8) return __builtin_bswap64(v);
-  else return v;
+template <class T>
+T swap_bytes(T v) {
+  if constexpr (sizeof(T) == 2)
+    return __builtin_bswap16(v);
+  else if constexpr (sizeof(T) == 4)
+    return __builtin_bswap32(v);
+  else if constexpr (sizeof(T) == 8)
+    return __builtin_bswap64(v);
+  else
+    return v;
 }
 }  // namespace
 
@@ -456,7 +504,8 @@ bool exec_MOVBE_GvMv(Cpu& c, const Insn& i) {
   });
 }
 bool exec_MOVBE_MvGv(Cpu& c, const Insn& i) {
-  return by_size(i.osz, [&](auto t) { return c.write(i.seg, c.ea(i), swap_bytes(static_cast<decltype(t)>(c.gpr[i.reg]))); });
+  return by_size(i.osz,
+                 [&](auto t) { return c.write(i.seg, c.ea(i), swap_bytes(static_cast<decltype(t)>(c.gpr[i.reg]))); });
 }
 
 bool exec_XLAT(Cpu& c, const Insn& i) {
@@ -630,7 +679,8 @@ bool exec_AAD_Ib(Cpu& c, const Insn& i) {
 
 namespace {
 // By operands have no memory form; y is 32 or 64 bits.
-template <class F> bool by_y(Cpu& c, const Insn& i, F f) {
+template <class F>
+bool by_y(Cpu& c, const Insn& i, F f) {
   if (!c.protected_mode()) return c.raise(kUD);
   auto run = [&](auto t) {
     using T = decltype(t);
@@ -641,17 +691,20 @@ template <class F> bool by_y(Cpu& c, const Insn& i, F f) {
   };
   return i.osz == 3 ? run(u64{}) : run(u32{});
 }
-template <class T> void flags_bmi(Cpu& c, T r, bool cf) {
+template <class T>
+void flags_bmi(Cpu& c, T r, bool cf) {
   c.set_logic_flags(sext(r));
   c.set_of_cf(false, cf);
 }
-template <class T> T deposit(T src, T mask) {
+template <class T>
+T deposit(T src, T mask) {
   T r = 0;
   for (T m = mask; m; m &= m - 1, src >>= 1)
     if (src & 1) r |= m & (~m + 1);
   return r;
 }
-template <class T> T extract(T src, T mask) {
+template <class T>
+T extract(T src, T mask) {
   T r = 0;
   unsigned n = 0;
   for (T m = mask; m; m &= m - 1, n++)
@@ -660,15 +713,15 @@ template <class T> T extract(T src, T mask) {
 }
 }  // namespace
 
-#define BMI(ID, BODY)                                                       \
-  bool exec_##ID(Cpu& c, const Insn& i) {                                   \
-    return by_y(c, i, [&](auto v) {                                         \
-      using T = decltype(v);                                                \
-      constexpr unsigned bits = 8 * sizeof(T);                              \
-      const T w = static_cast<T>(c.gpr[i.vvvv]);                            \
-      (void)bits, (void)w;                                                  \
-      BODY                                                                  \
-    });                                                                     \
+#define BMI(ID, BODY)                            \
+  bool exec_##ID(Cpu& c, const Insn& i) {        \
+    return by_y(c, i, [&](auto v) {              \
+      using T = decltype(v);                     \
+      constexpr unsigned bits = 8 * sizeof(T);   \
+      const T w = static_cast<T>(c.gpr[i.vvvv]); \
+      (void)bits, (void)w;                       \
+      BODY                                       \
+    });                                          \
   }
 BMI(ANDN, T r = static_cast<T>(~w) & v; set_r<T>(c, i.reg, r); flags_bmi(c, r, false);)
 BMI(BLSR, T r = v & (v - 1); set_r<T>(c, i.vvvv, r); flags_bmi(c, r, v == 0);)
@@ -701,8 +754,10 @@ bool add_carry(Cpu& c, const Insn& i, bool use_of) {
     auto sum = static_cast<typename Wide<T>::U>(static_cast<T>(c.gpr[i.reg])) + v + in;
     bool out = static_cast<bool>(sum >> (8 * sizeof(T)));
     set_r<T>(c, i.reg, static_cast<T>(sum));
-    if (use_of) c.set_of_cf(out, c.cf());
-    else c.set_cf(out);
+    if (use_of)
+      c.set_of_cf(out, c.cf());
+    else
+      c.set_cf(out);
     return true;
   };
   return i.osz == 3 ? run(u64{}) : run(u32{});

@@ -19,7 +19,8 @@ void advance(Cpu& c, unsigned reg, const Insn& i, u64 bytes) {
 }
 
 // One iteration. CMPS and SCAS set flags.
-template <Str K, class T> ORIEL_INLINE bool step(Cpu& c, const Insn& i) {
+template <Str K, class T>
+ORIEL_INLINE bool step(Cpu& c, const Insn& i) {
   u64 si = c.gpr[kRSI] & kAddrMask[i.asz], di = c.gpr[kRDI] & kAddrMask[i.asz];
   T a, b;
   if constexpr (K == Str::kMovs) {
@@ -54,7 +55,8 @@ u8* fast_pointer(Cpu& c, unsigned s, u64 off, bool write, u64& room) {
 }
 
 // MOVS or STOS of as many elements as fit in the pages at hand, forward; 0 if the plain path must do it.
-template <Str K, class T> u64 bulk(Cpu& c, const Insn& i, u64 count) {
+template <Str K, class T>
+u64 bulk(Cpu& c, const Insn& i, u64 count) {
   if (c.rflags & kDF) return 0;
   u64 si = c.gpr[kRSI] & kAddrMask[i.asz], di = c.gpr[kRDI] & kAddrMask[i.asz];
   u64 room = count > 0x1000 ? 0x1000 : count * sizeof(T);
@@ -80,7 +82,8 @@ template <Str K, class T> u64 bulk(Cpu& c, const Insn& i, u64 count) {
     n = room / sizeof(T);
     if (n == 0) return 0;
     T v = get_r<T>(c, kRAX);
-    if constexpr (sizeof(T) == 1) std::memset(d, v, n);
+    if constexpr (sizeof(T) == 1)
+      std::memset(d, v, n);
     else
       for (u64 k = 0; k < n; k++) store<T>(d + k * sizeof(T), v);
   }
@@ -88,7 +91,8 @@ template <Str K, class T> u64 bulk(Cpu& c, const Insn& i, u64 count) {
   return n;
 }
 
-template <Str K, class T> bool string_op(Cpu& c, const Insn& i) {
+template <Str K, class T>
+bool string_op(Cpu& c, const Insn& i) {
   if (!(i.flags & (kInsnRep | kInsnRepne))) return step<K, T>(c, i);
   u64 next = c.rip;
   u64 budget = kChunk;
@@ -116,7 +120,8 @@ template <Str K, class T> bool string_op(Cpu& c, const Insn& i) {
   return true;
 }
 
-template <Str K> bool string_v(Cpu& c, const Insn& i) {
+template <Str K>
+bool string_v(Cpu& c, const Insn& i) {
   return by_size(i.osz, [&](auto t) { return string_op<K, decltype(t)>(c, i); });
 }
 

@@ -12,7 +12,7 @@ constexpr u64 kPageOff = 0xfff;
 // Bits of page-table entries.
 constexpr u64 kPteP = 1, kPteW = 2, kPteU = 4, kPteA = 1u << 5, kPteD = 1u << 6, kPtePS = 1u << 7, kPteG = 1u << 8,
               kPteNX = u64{1} << 63;
-constexpr u64 kPhysMask = (u64{1} << 40) - 1;  // MAXPHYADDR = 40
+constexpr u64 kPhysMask = (u64{1} << 40) - 1;       // MAXPHYADDR = 40
 constexpr u64 kPhysReserved = 0x000fff0000000000u;  // bits 51:40
 // Page-fault error code.
 constexpr u32 kPfP = 1, kPfW = 2, kPfU = 4, kPfRsvd = 8, kPfI = 16;
@@ -117,10 +117,7 @@ void Cpu::update_breakpoints() {
 
 // ---- page walk ---------------------------------------------------------------------------------
 
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 // Walks for `lin` and checks the access. On success sets A (and D for a write) and fills `t`.
 bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
@@ -209,9 +206,12 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
     ok = us && (kind != kWrite || rw) && !(kind == kFetch && nx);
   } else {
     bool smap = (cr4 & kCr4SMAP) && index != kMmuSupAc;
-    if (kind == kFetch) ok = !nx && !(us && (cr4 & kCr4SMEP));
-    else if (us && smap) ok = false;
-    else ok = kind == kRead || rw || !(cr0 & kCr0WP);
+    if (kind == kFetch)
+      ok = !nx && !(us && (cr4 & kCr4SMEP));
+    else if (us && smap)
+      ok = false;
+    else
+      ok = kind == kRead || rw || !(cr0 & kCr0WP);
   }
   if (!ok) return raise_pf(lin, err | kPfP);
 
@@ -219,8 +219,10 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
     u64 want = kPteA | (i == n - 1 && kind == kWrite ? kPteD : 0);
     if ((chain[i].entry & want) == want) continue;
     chain[i].entry |= want;
-    if (pae) mem.write<u64>(chain[i].addr, chain[i].entry);
-    else mem.write<u32>(chain[i].addr, static_cast<u32>(chain[i].entry));
+    if (pae)
+      mem.write<u64>(chain[i].addr, chain[i].entry);
+    else
+      mem.write<u32>(chain[i].addr, static_cast<u32>(chain[i].entry));
   }
   t.pa &= a20_mask_;
   t.writable = rw;
@@ -277,7 +279,8 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
   if (write_now) {
     if (kind == kWrite && page.flags) *page.flags |= kPageDirty | kPageTouched;
     // Writes through the entry go unseen: it may exist only for pages already marked and without code.
-    if (page.flags && (*page.flags & (kPageDirty | kPageTouched | kPageCode)) != (kPageDirty | kPageTouched)) write_now = false;
+    if (page.flags && (*page.flags & (kPageDirty | kPageTouched | kPageCode)) != (kPageDirty | kPageTouched))
+      write_now = false;
   }
   e.rtag = readable && !watched ? lin_page : kTlbNone;
   e.wtag = write_now ? lin_page : kTlbNone;
@@ -333,7 +336,8 @@ void phys_write(Cpu& c, u64 pa, const u8* in, u32 n) {
 
 // Checks that come before translation: canonical form and alignment.
 bool Cpu::linear_check(u64 lin, u32 n, unsigned s, u8& index) {
-  if (lin_mask == ~u64{0} && ORIEL_UNLIKELY(!canonical(lin) || !canonical(lin + n - 1))) return raise(s == kSS ? kSSv : kGP, 0);
+  if (lin_mask == ~u64{0} && ORIEL_UNLIKELY(!canonical(lin) || !canonical(lin + n - 1)))
+    return raise(s == kSS ? kSSv : kGP, 0);
   if (index == kMmuAlign) {
     if (n <= 8 && (lin & (n - 1))) return raise(kACv, 0);
     index = kMmuUser;
@@ -451,8 +455,14 @@ bool Cpu::write_bytes(unsigned s, u64 off, const void* buf, u32 n) {
   return true;
 }
 
-template <class T> bool Cpu::read_sys(u64 lin, T& out) { return read_slow(lin & lin_mask_sys(), &out, sizeof(T), kDS, kMmuSup); }
-template <class T> bool Cpu::write_sys(u64 lin, T v) { return write_slow(lin & lin_mask_sys(), &v, sizeof(T), kDS, kMmuSup); }
+template <class T>
+bool Cpu::read_sys(u64 lin, T& out) {
+  return read_slow(lin & lin_mask_sys(), &out, sizeof(T), kDS, kMmuSup);
+}
+template <class T>
+bool Cpu::write_sys(u64 lin, T v) {
+  return write_slow(lin & lin_mask_sys(), &v, sizeof(T), kDS, kMmuSup);
+}
 template bool Cpu::read_sys<u8>(u64, u8&);
 template bool Cpu::read_sys<u16>(u64, u16&);
 template bool Cpu::read_sys<u32>(u64, u32&);
@@ -485,7 +495,9 @@ bool Cpu::seg_check(unsigned s, u64 off, u32 n, AccessKind kind) {
 bool Cpu::push(u64 v, unsigned osz) {
   u64 size = u64{1} << osz;
   u64 sp = (gpr[kRSP] - size) & sp_mask;
-  bool ok = osz == 3 ? write<u64>(kSS, sp, v) : osz == 2 ? write<u32>(kSS, sp, static_cast<u32>(v)) : write<u16>(kSS, sp, static_cast<u16>(v));
+  bool ok = osz == 3   ? write<u64>(kSS, sp, v)
+            : osz == 2 ? write<u32>(kSS, sp, static_cast<u32>(v))
+                       : write<u16>(kSS, sp, static_cast<u16>(v));
   if (!ok) return false;
   gpr[kRSP] = sp_mask == 0xffff ? (gpr[kRSP] & ~u64{0xffff}) | sp : sp;
   return true;

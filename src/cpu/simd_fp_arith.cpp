@@ -84,9 +84,8 @@ B predicate(B a, B b, unsigned p, FloatEnv& e) {
   p &= 7;
   const bool quiet = p == 0 || p == 3 || p == 4 || p == 7;
   const FloatCmp r = compare(a, b, quiet, e);
-  static constexpr u8 truth[4] = {
-      // bit r: the predicate holds for that outcome (less, equal, greater, unordered)
-      1 << kCmpEqual, 1 << kCmpLess, 1 << kCmpLess | 1 << kCmpEqual, 1 << kCmpUnordered};
+  static constexpr u8 truth[4] = {// bit r: the predicate holds for that outcome (less, equal, greater, unordered)
+                                  1 << kCmpEqual, 1 << kCmpLess, 1 << kCmpLess | 1 << kCmpEqual, 1 << kCmpUnordered};
   const bool holds = (truth[p & 3] >> r & 1) != (p >> 2);
   return holds ? static_cast<B>(~B{0}) : B{0};
 }
@@ -127,10 +126,10 @@ bool scalar(Cpu& c, const Insn& i) {
 
 }  // namespace
 
-#define FOUR(NAME, ...)                                                                         \
-  bool exec_##NAME##PS_VxWx(Cpu& c, const Insn& i) { return packed<u32, __VA_ARGS__>(c, i); }   \
-  bool exec_##NAME##PD_VxWx(Cpu& c, const Insn& i) { return packed<u64, __VA_ARGS__>(c, i); }   \
-  bool exec_##NAME##SS_VxWd(Cpu& c, const Insn& i) { return scalar<u32, __VA_ARGS__>(c, i); }   \
+#define FOUR(NAME, ...)                                                                       \
+  bool exec_##NAME##PS_VxWx(Cpu& c, const Insn& i) { return packed<u32, __VA_ARGS__>(c, i); } \
+  bool exec_##NAME##PD_VxWx(Cpu& c, const Insn& i) { return packed<u64, __VA_ARGS__>(c, i); } \
+  bool exec_##NAME##SS_VxWd(Cpu& c, const Insn& i) { return scalar<u32, __VA_ARGS__>(c, i); } \
   bool exec_##NAME##SD_VxWq(Cpu& c, const Insn& i) { return scalar<u64, __VA_ARGS__>(c, i); }
 FOUR(ADD, Binary<Arith::kAdd>)
 FOUR(SUB, Binary<Arith::kSub>)

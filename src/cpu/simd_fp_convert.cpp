@@ -72,7 +72,8 @@ bool exec_CVTDQ2PS_VxWx(Cpu& c, const Insn& i) {
   });
 }
 bool exec_CVTDQ2PD_VxWq(Cpu& c, const Insn& i) {
-  return to_xmm<8>(c, i, [](const V128& s, FloatEnv& e) { return make128(i32_to_f64(s.sd[0], e), i32_to_f64(s.sd[1], e)); });
+  return to_xmm<8>(c, i,
+                   [](const V128& s, FloatEnv& e) { return make128(i32_to_f64(s.sd[0], e), i32_to_f64(s.sd[1], e)); });
 }
 bool exec_CVTPS2DQ_VxWx(Cpu& c, const Insn& i) {
   return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) { return ps_to_dq(s, e, false); });

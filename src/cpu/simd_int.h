@@ -27,7 +27,8 @@ ORIEL_INLINE R join(const L& l) {
 
 template <class T>
 ORIEL_INLINE T saturate(s32 v) {
-  constexpr s32 lo = static_cast<s32>(std::numeric_limits<T>::min()), hi = static_cast<s32>(std::numeric_limits<T>::max());
+  constexpr s32 lo = static_cast<s32>(std::numeric_limits<T>::min()),
+                hi = static_cast<s32>(std::numeric_limits<T>::max());
   return static_cast<T>(v < lo ? lo : v > hi ? hi : v);
 }
 

@@ -155,9 +155,9 @@ bool widen(Cpu& c, const Insn& i) {
 
 }  // namespace
 
-#define SHIFT(ID, ...)                                                                               \
-  ORIEL_MMX_SSE(ID, __VA_ARGS__)                                                                     \
-  bool exec_##ID##_NqIb(Cpu& c, const Insn& i) { return mmx_shift_imm<__VA_ARGS__>(c, i); }          \
+#define SHIFT(ID, ...)                                                                      \
+  ORIEL_MMX_SSE(ID, __VA_ARGS__)                                                            \
+  bool exec_##ID##_NqIb(Cpu& c, const Insn& i) { return mmx_shift_imm<__VA_ARGS__>(c, i); } \
   bool exec_##ID##_UxIb(Cpu& c, const Insn& i) { return sse_shift_imm<__VA_ARGS__>(c, i); }
 SHIFT(PSLLW, Shift<u16, Left>)
 SHIFT(PSLLD, Shift<u32, Left>)
@@ -193,9 +193,9 @@ ORIEL_MMX_SSE(PACKUSWB, Pack<s16, u8>)
 ORIEL_SSE(PACKUSDW, Pack<s32, u16>)
 
 // The MMX forms of the low halves read only 32 bits of memory.
-#define UNPACK(SUFFIX, T)                                                                                            \
+#define UNPACK(SUFFIX, T)                                                                                           \
   bool exec_PUNPCKL##SUFFIX##_PqQd(Cpu& c, const Insn& i) { return simd::mmx_binary<Unpack<T, false>, u32>(c, i); } \
-  ORIEL_SSE(PUNPCKL##SUFFIX, Unpack<T, false>)                                                                       \
+  ORIEL_SSE(PUNPCKL##SUFFIX, Unpack<T, false>)                                                                      \
   ORIEL_MMX_SSE(PUNPCKH##SUFFIX, Unpack<T, true>)
 UNPACK(BW, u8)
 UNPACK(WD, u16)
@@ -204,7 +204,7 @@ UNPACK(DQ, u32)
 ORIEL_SSE(PUNPCKLQDQ, Unpack<u64, false>)
 ORIEL_SSE(PUNPCKHQDQ, Unpack<u64, true>)
 
-#define WIDEN(SUFFIX, OPERANDS, FROM, TO, M)                                                                 \
+#define WIDEN(SUFFIX, OPERANDS, FROM, TO, M)                                                              \
   bool exec_PMOVSX##SUFFIX##_##OPERANDS(Cpu& c, const Insn& i) { return widen<s##FROM, s##TO, M>(c, i); } \
   bool exec_PMOVZX##SUFFIX##_##OPERANDS(Cpu& c, const Insn& i) { return widen<u##FROM, u##TO, M>(c, i); }
 WIDEN(BW, VxWq, 8, 16, u64)

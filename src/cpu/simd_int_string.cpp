@@ -11,9 +11,9 @@ enum : unsigned { kWords = 1, kSigned = 2, kNegate = 0x10, kMasked = 0x20, kHigh
 enum Aggregation : unsigned { kEqualAny, kRanges, kEqualEach, kEqualOrdered };
 
 struct Strings {
-  V128 a, b;          // first (register) and second operand
-  unsigned na, nb;    // valid elements
-  unsigned n;         // elements of a register
+  V128 a, b;        // first (register) and second operand
+  unsigned na, nb;  // valid elements
+  unsigned n;       // elements of a register
 };
 
 u32 ones(unsigned n) { return (1u << n) - 1; }
@@ -102,7 +102,7 @@ bool compare_index(Cpu& c, const Insn& i) {
   if (!begin<kExplicit>(c, i, s)) return false;
   const unsigned imm = static_cast<unsigned>(i.imm);
   const u32 r = compare_strings(c, s, imm);
-  c.gpr[kRCX] = r == 0         ? s.n
+  c.gpr[kRCX] = r == 0        ? s.n
                 : imm & kHigh ? 31 - static_cast<unsigned>(std::countl_zero(r))
                               : static_cast<unsigned>(std::countr_zero(r));
   return true;

@@ -67,8 +67,7 @@ void get_x87(Cpu& c, const Insn& i, const u8* p) {
     f.fdp = load<u32>(p + kFdp);
     f.fds = load<u16>(p + kFds);
   }
-  for (unsigned k = 0; k < 8; k++)
-    x87::st(c, k) = F80{load<u64>(p + kSt + 16 * k), load<u16>(p + kSt + 16 * k + 8)};
+  for (unsigned k = 0; k < 8; k++) x87::st(c, k) = F80{load<u64>(p + kSt + 16 * k), load<u16>(p + kSt + 16 * k + 8)};
 }
 void put_mxcsr(Cpu& c, u8* p) {
   store<u32>(p + kMxcsr, c.mxcsr);

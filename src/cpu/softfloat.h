@@ -29,7 +29,7 @@ struct FloatEnv {
                       // and when underflow is flagged (SDM Vol. 1, 4.9.1.5)
   u8 flags = 0;       // raised so far: FloatFlags, accumulated
   bool denormal_operand = false;  // x87: a memory operand was denormal in its own format before it was widened
-  bool c1 = false;    // x87: the last result was rounded up (away from zero in magnitude)
+  bool c1 = false;                // x87: the last result was rounded up (away from zero in magnitude)
 };
 
 enum FloatCmp : u8 { kCmpLess = 0, kCmpEqual = 1, kCmpGreater = 2, kCmpUnordered = 3 };

@@ -7,9 +7,10 @@ namespace oriel {
 namespace {
 
 constexpr u64 kPhysMask = (u64{1} << 40) - 1;
-constexpr u64 kCr0Valid = kCr0PE | kCr0MP | kCr0EM | kCr0TS | kCr0ET | kCr0NE | kCr0WP | kCr0AM | kCr0NW | kCr0CD | kCr0PG;
-constexpr u64 kCr4Valid = kCr4VME | kCr4PVI | kCr4TSD | kCr4DE | kCr4PSE | kCr4PAE | kCr4MCE | kCr4PGE | kCr4PCE | kCr4OSFXSR |
-                          kCr4OSXMMEXCPT | kCr4UMIP | kCr4FSGSBASE | kCr4OSXSAVE | kCr4SMEP | kCr4SMAP;
+constexpr u64 kCr0Valid =
+    kCr0PE | kCr0MP | kCr0EM | kCr0TS | kCr0ET | kCr0NE | kCr0WP | kCr0AM | kCr0NW | kCr0CD | kCr0PG;
+constexpr u64 kCr4Valid = kCr4VME | kCr4PVI | kCr4TSD | kCr4DE | kCr4PSE | kCr4PAE | kCr4MCE | kCr4PGE | kCr4PCE |
+                          kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4UMIP | kCr4FSGSBASE | kCr4OSXSAVE | kCr4SMEP | kCr4SMAP;
 
 bool valid_memory_type(u64 t) { return t == 0 || t == 1 || t == 4 || t == 5 || t == 6; }
 
@@ -26,8 +27,8 @@ constexpr u64 kNoExtra = 0x100;  // no additional memory type
 // IA32_ARCH_CAPABILITIES: this processor has none of the side channels, because it executes nothing
 // speculatively: RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO,
 // SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO.
-constexpr u64 kArchCapabilities = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 |
-                                  1 << 20 | 1 << 24 | 1 << 26 | 1 << 27 | u64{1} << 62;
+constexpr u64 kArchCapabilities = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 |
+                                  1 << 15 | 1 << 20 | 1 << 24 | 1 << 26 | 1 << 27 | u64{1} << 62;
 
 // MSRs that are storage with a mask of writable bits (a write of another bit is #GP).
 struct Plain {
@@ -59,25 +60,25 @@ struct Fixed {
   u64 value;
 };
 constexpr Fixed kFixed[] = {
-    {0x17, 0},                           // IA32_PLATFORM_ID
-    {0x2a, 0},                           // EBL_CR_POWERON
-    {0x79, 0},                           // IA32_BIOS_UPDT_TRIG
-    {0xcd, 0},                           // MSR_FSB_FREQ
+    {0x17, 0},                             // IA32_PLATFORM_ID
+    {0x2a, 0},                             // EBL_CR_POWERON
+    {0x79, 0},                             // IA32_BIOS_UPDT_TRIG
+    {0xcd, 0},                             // MSR_FSB_FREQ
     {0xce, u64{10} << 8 | u64{10} << 40},  // MSR_PLATFORM_INFO: ratio 10 of 100 MHz
-    {0x179, 8},                          // IA32_MCG_CAP: 8 banks
-    {0x198, u64{10} << 8},               // IA32_PERF_STATUS
-    {0x199, u64{10} << 8},               // IA32_PERF_CTL
-    {0x19a, 0},                          // IA32_CLOCK_MODULATION
-    {0x19b, 0},                          // IA32_THERM_INTERRUPT
-    {0x19c, 0},                          // IA32_THERM_STATUS
-    {0x1b0, 6},                          // IA32_ENERGY_PERF_BIAS
-    {0x1c9, 0},                          // MSR_LASTBRANCH_TOS
-    {0x1db, 0},                          // last branch and last exception records
+    {0x179, 8},                            // IA32_MCG_CAP: 8 banks
+    {0x198, u64{10} << 8},                 // IA32_PERF_STATUS
+    {0x199, u64{10} << 8},                 // IA32_PERF_CTL
+    {0x19a, 0},                            // IA32_CLOCK_MODULATION
+    {0x19b, 0},                            // IA32_THERM_INTERRUPT
+    {0x19c, 0},                            // IA32_THERM_STATUS
+    {0x1b0, 6},                            // IA32_ENERGY_PERF_BIAS
+    {0x1c9, 0},                            // MSR_LASTBRANCH_TOS
+    {0x1db, 0},                            // last branch and last exception records
     {0x1dc, 0},
     {0x1dd, 0},
     {0x1de, 0},
-    {0x49, 0},                           // IA32_PRED_CMD (write only)
-    {0x10b, 0},                          // IA32_FLUSH_CMD (write only)
+    {0x49, 0},   // IA32_PRED_CMD (write only)
+    {0x10b, 0},  // IA32_FLUSH_CMD (write only)
 };
 
 int mtrr_fixed_slot(u32 index) {
@@ -210,7 +211,8 @@ bool Cpu::write_msr(u32 index, u64 v) {
   }
   if (index >= 0x200 && index < 0x210) {
     bool mask = index & 1;
-    if ((v & ~kPhysMask) || (mask ? (v & 0x7ff) != 0 : (v & 0xf00) || !valid_memory_type(v & 0xff))) return raise(kGP, 0);
+    if ((v & ~kPhysMask) || (mask ? (v & 0x7ff) != 0 : (v & 0xf00) || !valid_memory_type(v & 0xff)))
+      return raise(kGP, 0);
     msr.mtrr_phys[index - 0x200] = v;
     return true;
   }

@@ -22,7 +22,8 @@ constexpr u32 kLeaf1Ecx = bits({0, 1, 9, 13, 19, 20, 22, 23, 24, 25, 26, 31});
 constexpr u32 kLeaf1Edx = bits({0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26, 27});
 constexpr u32 kApic = 1u << 9;
 constexpr u32 kOsxsave = 1u << 27;
-// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, SMEP, BMI2, ERMS, ADX, SMAP. ECX: UMIP. EDX: SPEC_CTRL, STIBP, ARCH_CAPABILITIES.
+// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, SMEP, BMI2, ERMS, ADX, SMAP. ECX: UMIP. EDX: SPEC_CTRL, STIBP,
+// ARCH_CAPABILITIES.
 constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 7, 8, 9, 19, 20});
 constexpr u32 kLeaf7Ecx = bits({2});
 constexpr u32 kLeaf7Edx = bits({26, 27, 29});
@@ -45,10 +46,10 @@ struct Regs {
 
 // Leaf 4: EAX = type and level, EBX = ways, partitions and line size less one, ECX = sets less one.
 constexpr Regs kCaches[] = {
-    {0x121, 0x01c0003f, 63, 0},     // L1 data, 32 KiB, 8 ways
-    {0x122, 0x01c0003f, 63, 0},     // L1 instruction, 32 KiB, 8 ways
-    {0x143, 0x01c0003f, 511, 0},    // L2, 256 KiB, 8 ways
-    {0x163, 0x03c0003f, 8191, 6},   // L3, 8 MiB, 16 ways, inclusive
+    {0x121, 0x01c0003f, 63, 0},    // L1 data, 32 KiB, 8 ways
+    {0x122, 0x01c0003f, 63, 0},    // L1 instruction, 32 KiB, 8 ways
+    {0x143, 0x01c0003f, 511, 0},   // L2, 256 KiB, 8 ways
+    {0x163, 0x03c0003f, 8191, 6},  // L3, 8 MiB, 16 ways, inclusive
 };
 
 }  // namespace
@@ -56,7 +57,8 @@ constexpr Regs kCaches[] = {
 void Cpu::cpuid(u32 leaf, u32 subleaf, u32 out[4]) {
   Regs r{0, 0, 0, 0};
   // A leaf beyond the last one of its range answers as the last basic leaf.
-  if (leaf < 0x40000000 ? leaf > kMaxBasic : (leaf > 0x40000000 && leaf < 0x80000000) || leaf > kMaxExtended) leaf = kMaxBasic;
+  if (leaf < 0x40000000 ? leaf > kMaxBasic : (leaf > 0x40000000 && leaf < 0x80000000) || leaf > kMaxExtended)
+    leaf = kMaxBasic;
   switch (leaf) {
     case 0: r = {kMaxBasic, word("Genu"), word("ntel"), word("ineI")}; break;
     case 1:

@@ -30,8 +30,18 @@ struct Descriptor {
 
 // System descriptor types.
 enum : unsigned {
-  kTypeTss16 = 1, kTypeLdt = 2, kTypeTss16Busy = 3, kTypeCall16 = 4, kTypeTaskGate = 5, kTypeInt16 = 6, kTypeTrap16 = 7,
-  kTypeTss = 9, kTypeTssBusy = 11, kTypeCall = 12, kTypeInt = 14, kTypeTrap = 15,
+  kTypeTss16 = 1,
+  kTypeLdt = 2,
+  kTypeTss16Busy = 3,
+  kTypeCall16 = 4,
+  kTypeTaskGate = 5,
+  kTypeInt16 = 6,
+  kTypeTrap16 = 7,
+  kTypeTss = 9,
+  kTypeTssBusy = 11,
+  kTypeCall = 12,
+  kTypeInt = 14,
+  kTypeTrap = 15,
 };
 
 enum class TaskSwitch : u8 { kJump, kCall, kIret };
@@ -59,13 +69,13 @@ struct StackWriter {
   Cpu& c;
   u64 base;
   u64 sp;
-  u64 mask;       // stack pointer width
+  u64 mask;  // stack pointer width
   u32 limit;
-  bool check;     // limit checks (not in 64-bit mode)
+  bool check;  // limit checks (not in 64-bit mode)
   bool expand_down;
   bool big;
   u8 mmu;
-  u16 error_sel;  // error code of #SS
+  u16 error_sel;                    // error code of #SS
   bool push(u64 v, unsigned size);  // size in bytes
 };
 StackWriter writer_for_current(Cpu& c);

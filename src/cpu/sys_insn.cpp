@@ -195,8 +195,10 @@ bool exec_ARPL(Cpu& c, const Insn& i) {
   }
   bool adjust = (dst & 3) < (src & 3);
   u16 out = static_cast<u16>(adjust ? (dst & ~3) | (src & 3) : dst);
-  if (is_mem(i)) c.rmw_commit<u16>(out);
-  else if (adjust) c.set16(i.rm, out);
+  if (is_mem(i))
+    c.rmw_commit<u16>(out);
+  else if (adjust)
+    c.set16(i.rm, out);
   set_zf(c, adjust);
   return true;
 }
@@ -266,7 +268,9 @@ bool exec_INTO(Cpu& c, const Insn&) {
 bool exec_BOUND(Cpu& c, const Insn& i) {
   u64 at = c.ea(i), lo, hi, n = u64{1} << i.osz;
   if (!read_size(c, i.seg, at, i.osz, lo) || !read_size(c, i.seg, at + n, i.osz, hi)) return false;
-  auto sign = [&](u64 v) { return i.osz == 1 ? static_cast<s64>(static_cast<s16>(v)) : static_cast<s64>(static_cast<s32>(v)); };
+  auto sign = [&](u64 v) {
+    return i.osz == 1 ? static_cast<s64>(static_cast<s16>(v)) : static_cast<s64>(static_cast<s32>(v));
+  };
   s64 v = sign(c.get_reg(i.reg, i.osz));
   return (v >= sign(lo) && v <= sign(hi)) || c.raise(kBR);
 }

@@ -26,8 +26,10 @@ bool deliver_through_ivt(Cpu& c, u8 vector, bool redirected) {
   c.load_segment_real(kCS, static_cast<u16>(vec >> 16));
   c.rip = vec & 0xffff;
   u32 cleared = kTF | kRF;
-  if (redirected) cleared |= c.iopl() < 3 ? kVIF : kIF;
-  else cleared |= kIF | kAC;
+  if (redirected)
+    cleared |= c.iopl() < 3 ? kVIF : kIF;
+  else
+    cleared |= kIF | kAC;
   write_flags(c, 0, cleared);
   return true;
 }
@@ -64,8 +66,8 @@ void null_stack_segment(Cpu& c, unsigned cpl) {
   g.limit = 0xffffffff;
 }
 
-bool deliver_long(Cpu& c, const Descriptor& gate, u16 sel, Descriptor& code, bool inner, u32 ext, const Frame& f, bool has_error,
-                  u32 error) {
+bool deliver_long(Cpu& c, const Descriptor& gate, u16 sel, Descriptor& code, bool inner, u32 ext, const Frame& f,
+                  bool has_error, u32 error) {
   unsigned ist = gate.raw >> 32 & 7, new_cpl = inner ? code.dpl() : c.cpl;
   u64 target = gate.gate_offset();
   u64 sp = c.gpr[kRSP] & c.sp_mask;
@@ -78,7 +80,8 @@ bool deliver_long(Cpu& c, const Descriptor& gate, u16 sel, Descriptor& code, boo
     if (!inner_stack(c, new_cpl, ext, ns)) return false;
     sp = ns.sp;
   }
-  StackWriter w{c, 0, sp & ~u64{15}, ~u64{0}, 0, false, false, true, new_cpl == 3 ? kMmuUser : kMmuSup, static_cast<u16>(ext)};
+  StackWriter w{
+      c, 0, sp & ~u64{15}, ~u64{0}, 0, false, false, true, new_cpl == 3 ? kMmuUser : kMmuSup, static_cast<u16>(ext)};
   if (c.mmu == kMmuSupAc && new_cpl != 3) w.mmu = kMmuSupAc;
   if (!push_frame(w, f, 8, true, has_error, error)) return false;
   if (!c.canonical(target)) return c.raise(kGP, ext);
@@ -90,8 +93,8 @@ bool deliver_long(Cpu& c, const Descriptor& gate, u16 sel, Descriptor& code, boo
   return true;
 }
 
-bool deliver_legacy(Cpu& c, const Descriptor& gate, u16 sel, Descriptor& code, bool inner, u32 ext, const Frame& f, bool has_error,
-                    u32 error) {
+bool deliver_legacy(Cpu& c, const Descriptor& gate, u16 sel, Descriptor& code, bool inner, u32 ext, const Frame& f,
+                    bool has_error, u32 error) {
   bool gate16 = !(gate.type() & 8);
   unsigned size = gate16 ? 2 : 4;
   u64 target = gate16 ? gate.gate_offset() & 0xffff : gate.gate_offset() & 0xffffffff;
@@ -213,7 +216,8 @@ void Cpu::deliver_exception() {
       return;
     }
     bool page = e.vector == kPFv;
-    if ((contributory(e.vector) && contributory(exc.vector)) || (page && (contributory(exc.vector) || exc.vector == kPFv))) {
+    if ((contributory(e.vector) && contributory(exc.vector)) ||
+        (page && (contributory(exc.vector) || exc.vector == kPFv))) {
       if (exc.vector == kPFv) cr2 = exc.cr2;
       raise(kDF_, 0);
     }
@@ -246,7 +250,8 @@ bool Cpu::iret(unsigned osz) {
       u64 at = (sp + k * size) & sp_mask;
       u32 w = 0;
       u16 h = 0;
-      if (osz == 3 ? !read<u64>(kSS, at, frame[k]) : osz == 2 ? !read<u32>(kSS, at, w) : !read<u16>(kSS, at, h)) return false;
+      if (osz == 3 ? !read<u64>(kSS, at, frame[k]) : osz == 2 ? !read<u32>(kSS, at, w) : !read<u16>(kSS, at, h))
+        return false;
       if (osz < 3) frame[k] = osz == 2 ? w : h;
     }
     return true;

@@ -193,8 +193,10 @@ bool exec_XSETBV(Cpu& c, const Insn&) {
 static bool in(Cpu& c, u16 port, unsigned size) {
   if (!c.io_allowed(port, size)) return false;
   u32 v = c.bus.port_read(port, size);
-  if (size == 1) c.set8(0, static_cast<u8>(v));
-  else c.set_reg(kRAX, v, size == 2 ? 1 : 2);
+  if (size == 1)
+    c.set8(0, static_cast<u8>(v));
+  else
+    c.set_reg(kRAX, v, size == 2 ? 1 : 2);
   return true;
 }
 
@@ -222,7 +224,8 @@ constexpr u64 kAddrMask[4] = {0xffff, 0xffff, 0xffffffff, ~u64{0}};
 // Iterations of a REP before the block loop gets control; it comes back to the same instruction.
 constexpr unsigned kChunk = 256;
 
-template <class T, bool kIn> bool one(Cpu& c, const Insn& i) {
+template <class T, bool kIn>
+bool one(Cpu& c, const Insn& i) {
   u16 port = c.get16(kRDX);
   unsigned reg = kIn ? kRDI : kRSI;
   u64 off = c.gpr[reg] & kAddrMask[i.asz];
@@ -240,7 +243,8 @@ template <class T, bool kIn> bool one(Cpu& c, const Insn& i) {
   return true;
 }
 
-template <class T, bool kIn> bool string_io(Cpu& c, const Insn& i) {
+template <class T, bool kIn>
+bool string_io(Cpu& c, const Insn& i) {
   if (!c.io_allowed(c.get16(kRDX), sizeof(T))) return false;
   if (!(i.flags & (kInsnRep | kInsnRepne))) return one<T, kIn>(c, i);
   u64 count = c.gpr[kRCX] & kAddrMask[i.asz];
@@ -263,6 +267,8 @@ template <class T, bool kIn> bool string_io(Cpu& c, const Insn& i) {
 bool exec_INSB(Cpu& c, const Insn& i) { return string_io<u8, true>(c, i); }
 bool exec_INSV(Cpu& c, const Insn& i) { return i.osz == 1 ? string_io<u16, true>(c, i) : string_io<u32, true>(c, i); }
 bool exec_OUTSB(Cpu& c, const Insn& i) { return string_io<u8, false>(c, i); }
-bool exec_OUTSV(Cpu& c, const Insn& i) { return i.osz == 1 ? string_io<u16, false>(c, i) : string_io<u32, false>(c, i); }
+bool exec_OUTSV(Cpu& c, const Insn& i) {
+  return i.osz == 1 ? string_io<u16, false>(c, i) : string_io<u32, false>(c, i);
+}
 
 }  // namespace oriel

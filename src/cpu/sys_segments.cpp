@@ -117,8 +117,10 @@ bool Cpu::load_segment(unsigned s, u16 sel) {
   }
   if (!set_accessed(*this, sel, d)) return false;
   load_cache(*this, s, sel, d);
-  if (s == kSS) update_mode();
-  else update_seg(s);
+  if (s == kSS)
+    update_mode();
+  else
+    update_seg(s);
   return true;
 }
 
@@ -139,16 +141,32 @@ bool StackWriter::push(u64 v, unsigned size) {
 
 StackWriter writer_for_current(Cpu& c) {
   const SegCache& g = c.seg[kSS];
-  return {c, g.base, c.gpr[kRSP] & c.sp_mask, c.sp_mask, g.limit, !c.long64(), (g.attr & (kSegExec | kSegDC)) == kSegDC,
-          (g.attr & kSegDB) != 0, c.mmu, 0};
+  return {c,
+          g.base,
+          c.gpr[kRSP] & c.sp_mask,
+          c.sp_mask,
+          g.limit,
+          !c.long64(),
+          (g.attr & (kSegExec | kSegDC)) == kSegDC,
+          (g.attr & kSegDB) != 0,
+          c.mmu,
+          0};
 }
 
 StackWriter writer_for(Cpu& c, const NewStack& s, unsigned dpl, u32 ext) {
   u8 mmu = dpl == 3 ? kMmuUser : kMmuSup;
   if (c.lma()) return {c, 0, s.sp, ~u64{0}, 0, false, false, true, mmu, 0};
   bool big = s.d.attr() & kSegDB;
-  return {c, s.d.base32(), s.sp, big ? 0xffffffffu : 0xffffu, s.d.limit(), true, (s.d.attr() & (kSegExec | kSegDC)) == kSegDC, big,
-          mmu, static_cast<u16>((s.ss & ~3) | ext)};
+  return {c,
+          s.d.base32(),
+          s.sp,
+          big ? 0xffffffffu : 0xffffu,
+          s.d.limit(),
+          true,
+          (s.d.attr() & (kSegExec | kSegDC)) == kSegDC,
+          big,
+          mmu,
+          static_cast<u16>((s.ss & ~3) | ext)};
 }
 
 bool inner_stack(Cpu& c, unsigned dpl, u32 ext, NewStack& out) {
@@ -211,7 +229,9 @@ bool check_gate(Cpu& c, u16 sel, const Descriptor& gate, u16& code_sel, Descript
   return true;
 }
 
-bool is_call_gate(const Cpu& c, const Descriptor& d) { return d.type() == kTypeCall || (d.type() == kTypeCall16 && !c.lma()); }
+bool is_call_gate(const Cpu& c, const Descriptor& d) {
+  return d.type() == kTypeCall || (d.type() == kTypeCall16 && !c.lma());
+}
 
 // JMP or CALL to a task gate or TSS. Sets `done` when it was one.
 bool try_task(Cpu& c, u16 sel, const Descriptor& d, TaskSwitch how, bool& done) {
@@ -270,7 +290,8 @@ bool Cpu::far_jump(u16 sel, u64 offset, unsigned osz) {
     rip = target;
     return true;
   }
-  if (!check_direct_code(*this, sel, d) || !check_target(*this, d, offset) || !set_accessed(*this, sel, d)) return false;
+  if (!check_direct_code(*this, sel, d) || !check_target(*this, d, offset) || !set_accessed(*this, sel, d))
+    return false;
   commit_cs(*this, sel, d, cpl);
   rip = offset;
   return true;
@@ -369,7 +390,8 @@ static void drop_inner_segments(Cpu& c) {
 
 // RETF and the protected-mode part of IRET share the return to CS:RIP and, outward, SS:RSP.
 // Reads CS, RIP (and flags for IRET) from the stack at `sp`; see iret().
-bool Cpu::far_return_to(u16 sel, u64 offset, u64 sp_after, unsigned osz, u16 release, bool is_iret, u32 flags, u32 flags_mask) {
+bool Cpu::far_return_to(u16 sel, u64 offset, u64 sp_after, unsigned osz, u16 release, bool is_iret, u32 flags,
+                        u32 flags_mask) {
   if (!(sel & ~3)) return raise(kGP, 0);
   Descriptor d;
   if (!need_descriptor(*this, sel, kGP, 0, d)) return false;
@@ -422,8 +444,10 @@ bool Cpu::far_return_to(u16 sel, u64 offset, u64 sp_after, unsigned osz, u16 rel
     load_cache(*this, kSS, ss, sd);
   }
   commit_cs(*this, sel, d, rpl);
-  if (sp_mask == 0xffff && osz == 1) set16(kRSP, static_cast<u16>(new_sp + (is_iret ? 0 : release)));
-  else set_sp(new_sp + (is_iret ? 0 : release));
+  if (sp_mask == 0xffff && osz == 1)
+    set16(kRSP, static_cast<u16>(new_sp + (is_iret ? 0 : release)));
+  else
+    set_sp(new_sp + (is_iret ? 0 : release));
   rip = offset;
   if (is_iret) write_flags(*this, flags, flags_mask);
   if (lower) drop_inner_segments(*this);

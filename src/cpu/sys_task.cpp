@@ -132,8 +132,10 @@ bool task_switch(Cpu& c, u16 sel, const Descriptor& d, TaskSwitch how, bool has_
   constexpr u32 all = kArith | kTF | kIF | kDF | kIOPL | kNT | kRF | kVM | kAC | kVIF | kVIP | kID;
   c.set_rflags_raw(flags & (new32 ? all : all & 0xffff));
   for (unsigned k = 0; k < 8; k++) {
-    if (new32) c.set32(k, regs[k]);
-    else c.gpr[k] = 0xffff0000u | regs[k];
+    if (new32)
+      c.set32(k, regs[k]);
+    else
+      c.gpr[k] = 0xffff0000u | regs[k];
   }
   c.rip = c.fault_rip = ip;
   c.fault_in_new_task = true;

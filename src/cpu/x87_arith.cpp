@@ -152,13 +152,13 @@ bool compare_flags(Cpu& c, const Insn& i, bool quiet, bool do_pop) {
 
 }  // namespace
 
-#define ARITH(NAME, FN)                                                                                  \
-  bool exec_F##NAME##_Mfd(Cpu& c, const Insn& i) { return arith_mem<u32, FN>(c, i); }                    \
-  bool exec_F##NAME##_Mfq(Cpu& c, const Insn& i) { return arith_mem<u64, FN>(c, i); }                    \
-  bool exec_FI##NAME##_Md(Cpu& c, const Insn& i) { return arith_mem<s32, FN>(c, i); }                    \
-  bool exec_FI##NAME##_Mw(Cpu& c, const Insn& i) { return arith_mem<s16, FN>(c, i); }                    \
-  bool exec_F##NAME##_ST0STi(Cpu& c, const Insn& i) { return arith_reg<FN>(c, i, 0, i.rm, false); }      \
-  bool exec_F##NAME##_STiST0(Cpu& c, const Insn& i) { return arith_reg<FN>(c, i, i.rm, 0, false); }      \
+#define ARITH(NAME, FN)                                                                             \
+  bool exec_F##NAME##_Mfd(Cpu& c, const Insn& i) { return arith_mem<u32, FN>(c, i); }               \
+  bool exec_F##NAME##_Mfq(Cpu& c, const Insn& i) { return arith_mem<u64, FN>(c, i); }               \
+  bool exec_FI##NAME##_Md(Cpu& c, const Insn& i) { return arith_mem<s32, FN>(c, i); }               \
+  bool exec_FI##NAME##_Mw(Cpu& c, const Insn& i) { return arith_mem<s16, FN>(c, i); }               \
+  bool exec_F##NAME##_ST0STi(Cpu& c, const Insn& i) { return arith_reg<FN>(c, i, 0, i.rm, false); } \
+  bool exec_F##NAME##_STiST0(Cpu& c, const Insn& i) { return arith_reg<FN>(c, i, i.rm, 0, false); } \
   bool exec_F##NAME##P(Cpu& c, const Insn& i) { return arith_reg<FN>(c, i, i.rm, 0, true); }
 ARITH(ADD, f80_add)
 ARITH(MUL, f80_mul)

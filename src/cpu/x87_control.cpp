@@ -161,7 +161,9 @@ bool exec_FLDCW(Cpu& c, const Insn& i) {
   return true;
 }
 bool exec_FNSTCW(Cpu& c, const Insn& i) { return c.check_x87(false) && c.write<u16>(i.seg, c.ea(i), c.fpu.cw); }
-bool exec_FNSTSW_Mw(Cpu& c, const Insn& i) { return c.check_x87(false) && c.write<u16>(i.seg, c.ea(i), status_word(c)); }
+bool exec_FNSTSW_Mw(Cpu& c, const Insn& i) {
+  return c.check_x87(false) && c.write<u16>(i.seg, c.ea(i), status_word(c));
+}
 bool exec_FNSTSW_AX(Cpu& c, const Insn&) {
   if (!c.check_x87(false)) return false;
   c.set16(kRAX, status_word(c));

@@ -394,8 +394,7 @@ bool remainder(Cpu& c, const Insn& i, bool ieee) {
   if (suppressed(e)) return true;
   set_st(c, 0, r);
   if (!quotient) return true;
-  set_cc(c, partial ? u16{kSwC2}
-                    : static_cast<u16>((q & 4 ? kSwC0 : 0) | (q & 2 ? kSwC3 : 0) | (q & 1 ? kSwC1 : 0)));
+  set_cc(c, partial ? u16{kSwC2} : static_cast<u16>((q & 4 ? kSwC0 : 0) | (q & 2 ? kSwC3 : 0) | (q & 1 ? kSwC1 : 0)));
   return true;
 }
 
@@ -416,7 +415,8 @@ F80 scale_by(F80 x, F80 y, FloatEnv& e) {
   Wide w = widen(a);
   w.exp += n;
   const F80 r = pack_f80(w.sign, round(w, {64, 1 - kF80Bias, kF80Bias, kF80Wrap}, e));
-  // A massive overflow or underflow, which the bias adjustment cannot hold, ends in infinity or zero (SDM Vol. 1, 8.5.4).
+  // A massive overflow or underflow, which the bias adjustment cannot hold, ends in infinity or zero (SDM Vol.
+  // 1, 8.5.4).
   if (e.flags & ~e.masked & (kFeOverflow | kFeUnderflow)) {
     const Num result = unpack(r);
     if (result.inf() || result.zero()) e.flags |= kFeInexact, e.c1 = result.inf();

@@ -73,7 +73,8 @@ class PciBus final : public Device, public PortHandler {
     std::function<void(u64 addr, u32 data)> send_msi;
   };
   explicit PciBus(Wiring w);
-  // Puts a device at devfn; the caller keeps ownership. INTx pin p of slot s is PIRQ (s + p - 2) & 3 with p from 1 (QEMU's i440FX).
+  // Puts a device at devfn; the caller keeps ownership. INTx pin p of slot s is PIRQ (s + p - 2) & 3 with p from 1
+  // (QEMU's i440FX).
   void attach(PciDevice* d, u8 devfn);
   u32 port_read(u16 port, unsigned size) override;  // CF8-CFF
   void port_write(u16 port, u32 value, unsigned size) override;

@@ -97,7 +97,8 @@ void Vga::state(State& s) {
   for (u32 p = 0; p < vram_bytes_ >> PhysMem::kPageShift; p++) {
     u8 touched = vram_flags_[p] & kPageTouched;
     s.io(touched);
-    if (s.loading()) vram_flags_[p] = static_cast<u8>((vram_flags_[p] & ~kPageTouched) | (touched & kPageTouched) | kPageDirty);
+    if (s.loading())
+      vram_flags_[p] = static_cast<u8>((vram_flags_[p] & ~kPageTouched) | (touched & kPageTouched) | kPageDirty);
     if (touched & kPageTouched) s.bytes(vram_ + p * u64{PhysMem::kPageSize}, PhysMem::kPageSize);
   }
   if (s.loading()) {
@@ -328,8 +329,7 @@ void Vga::vbe_write(u16 v) {
     }
     case kVbeVirtWidth:
       r = std::max<u16>(v & 0xfff8, std::max<u16>(vbe_[kVbeXRes], 8));
-      vbe_[kVbeVirtHeight] =
-          static_cast<u16>(std::min<u32>(vram_bytes_ / std::max<u32>(bytes_per_line(r), 1), 0xffff));
+      vbe_[kVbeVirtHeight] = static_cast<u16>(std::min<u32>(vram_bytes_ / std::max<u32>(bytes_per_line(r), 1), 0xffff));
       touch_all();
       return;
     case kVbeXOffset:
@@ -438,8 +438,7 @@ void Vga::window_write(u32 addr, u8 v) {
   switch (gfx_[5] & 3) {
     case 0: {
       const u8 rotated = static_cast<u8>(v >> rotate | v << (8 - rotate));
-      for (unsigned p = 0; p < 4; p++)
-        data[p] = gfx_[1] >> p & 1 ? (gfx_[0] >> p & 1 ? 0xff : 0) : rotated;
+      for (unsigned p = 0; p < 4; p++) data[p] = gfx_[1] >> p & 1 ? (gfx_[0] >> p & 1 ? 0xff : 0) : rotated;
       break;
     }
     case 1:

@@ -63,7 +63,8 @@ std::string disk_json(const BlockDevice& d) {
 }  // namespace
 
 std::unique_ptr<Machine> Machine::create(Host& host, MachineConfig config, std::string& error) {
-  if (config.memory_bytes % kMiB || config.memory_bytes < 4 * kMiB || config.memory_bytes > 3072 * kMiB || !config.ram) {
+  if (config.memory_bytes % kMiB || config.memory_bytes < 4 * kMiB || config.memory_bytes > 3072 * kMiB ||
+      !config.ram) {
     error = "guest memory must be 4 to 3072 whole MiB";
     return nullptr;
   }
@@ -104,7 +105,8 @@ bool MachineImpl::set_up_firmware(std::string& error) {
   store<u32>(e820.data() + 16, 1);  // RAM
   fw_cfg_.add_file("etc/e820", std::move(e820));
 
-  AcpiTables acpi = build_acpi_tables({.memory_bytes = mem_.ram_size(), .serial_ports = 3, .hpet_period_fs = 10'000'000});
+  AcpiTables acpi =
+      build_acpi_tables({.memory_bytes = mem_.ram_size(), .serial_ports = 3, .hpet_period_fs = 10'000'000});
   fw_cfg_.add_file("etc/acpi/rsdp", std::move(acpi.rsdp));
   fw_cfg_.add_file("etc/acpi/tables", std::move(acpi.tables));
   fw_cfg_.add_file("etc/table-loader", std::move(acpi.table_loader));
@@ -132,8 +134,8 @@ bool MachineImpl::set_up_firmware(std::string& error) {
     config_.kernel = {};
     order += kLinuxPath;
   }
-  const std::string disks = std::string(config_.hda ? kHdaPath : "") + (config_.hdb ? kHdbPath : "") +
-                            (config_.virtio ? kVirtioPath : "");
+  const std::string disks =
+      std::string(config_.hda ? kHdaPath : "") + (config_.hdb ? kHdbPath : "") + (config_.virtio ? kVirtioPath : "");
   order += config_.boot_order == 'd' ? kCdPath + disks : disks + kCdPath;
   fw_cfg_.add_file("bootorder", bytes_of(order));
   return true;
@@ -152,7 +154,7 @@ void MachineImpl::set_up_cmos() {
   word(0x15, 640);            // conventional memory in KiB
   word(0x17, extended);       // above 1 MiB in KiB, twice
   word(0x30, extended);
-  word(0x34, above16);        // above 16 MiB in 64 KiB
+  word(0x34, above16);                                    // above 16 MiB in 64 KiB
   for (u8 i = 0x5b; i <= 0x5d; i++) rtc_.set_cmos(i, 0);  // above 4 GiB
   // Boot order by kind, for a BIOS without "bootorder": 2 hard disk, 3 CD.
   const bool cd_first = config_.boot_order == 'd';

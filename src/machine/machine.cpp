@@ -45,8 +45,8 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
                      bool level) { return lapic_.deliver(dest, logical, mode, vector, level); },
               [this] { update_intr(); }),
       pit_(*this, IrqLine([this](bool level) {
-             if (!hpet_.legacy_replacement()) isa_irq(0, kIsa, level);
-           })),
+        if (!hpet_.legacy_replacement()) isa_irq(0, kIsa, level);
+      })),
       hpet_(*this, {.set_gsi = [this](unsigned gsi, bool level) { ioapic_.set_irq(gsi, level); },
                     .irq0 = irq_line(0, kHpet),
                     .irq8 = irq_line(8, kHpet),
@@ -58,8 +58,8 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
                           }
                         }}),
       rtc_(*this, IrqLine([this](bool level) {
-             if (!hpet_.legacy_replacement()) isa_irq(8, kIsa, level);
-           })),
+        if (!hpet_.legacy_replacement()) isa_irq(8, kIsa, level);
+      })),
       i8042_(*this, {.irq1 = irq_line(1, kIsa),
                      .irq12 = irq_line(12, kIsa),
                      .a20 = [this](bool on) { set_a20(kA20Keyboard, on); },
@@ -105,8 +105,10 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
             .irq15 = irq_line(15, kIsa),
             .map_bus_master =
                 [this](u16 base, bool on) {
-                  if (on) io_.add(base, PiixIde::kBusMasterSize, &ide_, 4);
-                  else io_.remove(base, PiixIde::kBusMasterSize);
+                  if (on)
+                    io_.add(base, PiixIde::kBusMasterSize, &ide_, 4);
+                  else
+                    io_.remove(base, PiixIde::kBusMasterSize);
                 }}),
       piix4_pm_(
           [this](u16 base, bool on) {
@@ -115,8 +117,10 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
             io_.add(base, Piix4Pm::kPmSize, &pm_, 4);
           },
           [this](u16 base, bool on) {
-            if (on) io_.add(base, Piix4Pm::kSmbusSize, &piix4_pm_, 1);
-            else io_.remove(base, Piix4Pm::kSmbusSize);
+            if (on)
+              io_.add(base, Piix4Pm::kSmbusSize, &piix4_pm_, 1);
+            else
+              io_.remove(base, Piix4Pm::kSmbusSize);
           }),
       vram_(static_cast<u8*>(std::calloc(kVramBytes, 1))),
       vga_(mem_, *this, vram_.get(), kVramBytes, std::move(config_.vgabios)) {
@@ -155,22 +159,24 @@ void MachineImpl::map_ports() {
     unsigned max_size;
   };
   const Range ranges[] = {
-      {0x00, 0x10, &dma_, 1},      {0x20, 2, &pic_, 1},         {0x40, 4, &pit_, 1},        {0x60, 1, &i8042_, 1},
-      {0x61, 1, &pit_, 1},         {0x64, 1, &i8042_, 1},       {0x70, 4, &rtc_, 1},        {0x80, 1, &debugcon_, 1},
-      {0x81, 0xf, &dma_, 1},       {0x92, 1, &port92_, 1},      {0xa0, 2, &pic_, 1},        {0xb2, 2, &pm_, 1},
-      {0xc0, 0x20, &dma_, 1},      {0xf0, 2, &fpu_port_, 1},    {0x170, 8, &ide_, 4},       {0x1f0, 8, &ide_, 4},
-      {0x2f8, 8, &com2_, 1},       {0x376, 1, &ide_, 1},        {0x3f6, 1, &ide_, 1},       {0x3f8, 8, &com1_, 1},
-      {0x402, 1, &debugcon_, 1},   {0x4d0, 2, &pic_, 1},        {0x510, 2, &fw_cfg_, 2},    {0x514, 8, &fw_cfg_, 4},
-      {0xcf8, 8, &pci_, 4},        {0xcf9, 1, &sysctrl_, 1},    {AcpiPm::kGpeBase, AcpiPm::kGpeSize, &pm_, 4},
-      {0x1ce, 3, &vga_, 2},        {0x3b0, 0x30, &vga_, 2},
+      {0x00, 0x10, &dma_, 1}, {0x20, 2, &pic_, 1},      {0x40, 4, &pit_, 1},
+      {0x60, 1, &i8042_, 1},  {0x61, 1, &pit_, 1},      {0x64, 1, &i8042_, 1},
+      {0x70, 4, &rtc_, 1},    {0x80, 1, &debugcon_, 1}, {0x81, 0xf, &dma_, 1},
+      {0x92, 1, &port92_, 1}, {0xa0, 2, &pic_, 1},      {0xb2, 2, &pm_, 1},
+      {0xc0, 0x20, &dma_, 1}, {0xf0, 2, &fpu_port_, 1}, {0x170, 8, &ide_, 4},
+      {0x1f0, 8, &ide_, 4},   {0x2f8, 8, &com2_, 1},    {0x376, 1, &ide_, 1},
+      {0x3f6, 1, &ide_, 1},   {0x3f8, 8, &com1_, 1},    {0x402, 1, &debugcon_, 1},
+      {0x4d0, 2, &pic_, 1},   {0x510, 2, &fw_cfg_, 2},  {0x514, 8, &fw_cfg_, 4},
+      {0xcf8, 8, &pci_, 4},   {0xcf9, 1, &sysctrl_, 1}, {AcpiPm::kGpeBase, AcpiPm::kGpeSize, &pm_, 4},
+      {0x1ce, 3, &vga_, 2},   {0x3b0, 0x30, &vga_, 2},
   };
   for (const Range& r : ranges) io_.add(r.first, r.count, r.handler, r.max_size);
 }
 
 void MachineImpl::all_devices(auto&& f) {
-  Device* const devices[] = {&pic_,   &lapic_,    &ioapic_,  &pit_,    &hpet_, &rtc_,    &i8042_,  &com1_, &com2_,    &pm_,
-                             &dma_,   &port92_,   &debugcon_, &sysctrl_, &fw_cfg_, &pci_, &i440fx_, &piix3_, &ide_, &piix4_pm_,
-                             &vga_};
+  Device* const devices[] = {&pic_,    &lapic_, &ioapic_, &pit_,   &hpet_,   &rtc_,      &i8042_,
+                             &com1_,   &com2_,  &pm_,     &dma_,   &port92_, &debugcon_, &sysctrl_,
+                             &fw_cfg_, &pci_,   &i440fx_, &piix3_, &ide_,    &piix4_pm_, &vga_};
   for (Device* d : devices) f(*d);
   if (virtio_) f(*virtio_);
 }

@@ -15,14 +15,14 @@ struct NamedKey {
   const char* name;
   u16 code;  // scan code set 1; E0xx extended
 };
-constexpr NamedKey kKeys[] = {
-    {"esc", 0x01},       {"backspace", 0x0e}, {"tab", 0x0f},     {"enter", 0x1c},      {"ctrl", 0x1d},
-    {"shift", 0x2a},     {"alt", 0x38},       {"space", 0x39},   {"capslock", 0x3a},   {"f1", 0x3b},
-    {"f2", 0x3c},        {"f3", 0x3d},        {"f4", 0x3e},      {"f5", 0x3f},         {"f6", 0x40},
-    {"f7", 0x41},        {"f8", 0x42},        {"f9", 0x43},      {"f10", 0x44},        {"f11", 0x57},
-    {"f12", 0x58},       {"home", 0xe047},    {"up", 0xe048},    {"pageup", 0xe049},   {"left", 0xe04b},
-    {"right", 0xe04d},   {"end", 0xe04f},     {"down", 0xe050},  {"pagedown", 0xe051}, {"insert", 0xe052},
-    {"delete", 0xe053},  {"meta", 0xe05b}};
+constexpr NamedKey kKeys[] = {{"esc", 0x01},        {"backspace", 0x0e}, {"tab", 0x0f},      {"enter", 0x1c},
+                              {"ctrl", 0x1d},       {"shift", 0x2a},     {"alt", 0x38},      {"space", 0x39},
+                              {"capslock", 0x3a},   {"f1", 0x3b},        {"f2", 0x3c},       {"f3", 0x3d},
+                              {"f4", 0x3e},         {"f5", 0x3f},        {"f6", 0x40},       {"f7", 0x41},
+                              {"f8", 0x42},         {"f9", 0x43},        {"f10", 0x44},      {"f11", 0x57},
+                              {"f12", 0x58},        {"home", 0xe047},    {"up", 0xe048},     {"pageup", 0xe049},
+                              {"left", 0xe04b},     {"right", 0xe04d},   {"end", 0xe04f},    {"down", 0xe050},
+                              {"pagedown", 0xe051}, {"insert", 0xe052},  {"delete", 0xe053}, {"meta", 0xe05b}};
 
 // The US layout: the characters of each row of scan codes, plain and shifted.
 struct Row {
@@ -71,7 +71,9 @@ bool quoted(const std::string& s, usize& at, std::string& out) {
       case 't': out += '\t'; break;
       case 'e': out += '\x1b'; break;
       case 'x': {
-        auto digit = [](char d) { return d >= '0' && d <= '9' ? d - '0' : (d | 32) >= 'a' && (d | 32) <= 'f' ? (d | 32) - 'a' + 10 : -1; };
+        auto digit = [](char d) {
+          return d >= '0' && d <= '9' ? d - '0' : (d | 32) >= 'a' && (d | 32) <= 'f' ? (d | 32) - 'a' + 10 : -1;
+        };
         if (at + 2 >= s.size() || digit(s[at + 1]) < 0 || digit(s[at + 2]) < 0) return false;
         out += static_cast<char>(digit(s[at + 1]) * 16 + digit(s[at + 2]));
         at += 2;
@@ -279,7 +281,9 @@ u64 Script::idle_ns(Machine& m) const {
 std::string Script::waiting_for() const {
   if (at_ >= commands_.size()) return {};
   const Command& c = commands_[at_];
-  const char* what = c.verb == Verb::kWaitSerial ? "on the serial port: " : c.verb == Verb::kWaitScreen ? "on the screen: " : "";
+  const char* what = c.verb == Verb::kWaitSerial   ? "on the serial port: "
+                     : c.verb == Verb::kWaitScreen ? "on the screen: "
+                                                   : "";
   return "line " + std::to_string(c.line) + (*what ? std::string(", for text ") + what + c.text : "");
 }
 

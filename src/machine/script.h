@@ -30,7 +30,13 @@ class Script {
   void serial_output(const u8* data, usize n);  // what COM1 sent
 
   // Goes on as far as possible. Call it between slices of the machine, and again at once after kScreenshot or kPrint.
-  enum class Step : u8 { kWaiting, kScreenshot /* to text() */, kPrint /* text() */, kEnd, kFinished /* no more commands */ };
+  enum class Step : u8 {
+    kWaiting,
+    kScreenshot /* to text() */,
+    kPrint /* text() */,
+    kEnd,
+    kFinished /* no more commands */
+  };
   Step step(Machine& m);
   const std::string& text() const { return text_; }
   // What it waits for, for the report when the time is over.
@@ -39,7 +45,18 @@ class Script {
   u64 idle_ns(Machine& m) const;
 
  private:
-  enum class Verb : u8 { kWaitSerial, kWaitScreen, kSend, kType, kKey, kSleep, kScreenshot, kPrintScreen, kPower, kEnd };
+  enum class Verb : u8 {
+    kWaitSerial,
+    kWaitScreen,
+    kSend,
+    kType,
+    kKey,
+    kSleep,
+    kScreenshot,
+    kPrintScreen,
+    kPower,
+    kEnd
+  };
   struct Command {
     Verb verb;
     unsigned line;

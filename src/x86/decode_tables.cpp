@@ -45,7 +45,8 @@ static_assert(sizeof(kForms) / sizeof(kForms[0]) < x86::kNoForm);
 constexpr std::array<u16, OP_COUNT> kFormOfOp = [] {
   std::array<u16, OP_COUNT> t{};
   for (u16 form = 0; form < kFormCount; form++)
-    for (unsigned op = kForms[form].op; op < (form + 1 < kFormCount ? kForms[form + 1].op : OP_COUNT); op++) t[op] = form;
+    for (unsigned op = kForms[form].op; op < (form + 1 < kFormCount ? kForms[form + 1].op : OP_COUNT); op++)
+      t[op] = form;
   return t;
 }();
 

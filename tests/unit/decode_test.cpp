@@ -287,7 +287,10 @@ std::string_view our_name(std::string_view z) {
   };
   static std::string buf;
   static constexpr Alias kWhole[] = {
-      {"xlat", "xlatb"}, {"feni8087_nop", "fneni"}, {"fdisi8087_nop", "fndisi"}, {"fsetpm287_nop", "fnsetpm"},
+      {"xlat", "xlatb"},
+      {"feni8087_nop", "fneni"},
+      {"fdisi8087_nop", "fndisi"},
+      {"fsetpm287_nop", "fnsetpm"},
   };
   for (const Alias& a : kWhole)
     if (z == a.zydis) return a.ours;
@@ -325,7 +328,8 @@ constexpr Difference kDifferences[] = {
     {"JMP_Ap", nullptr, true, "Zydis pads the selector"},
     {"RETF", nullptr, true, "Zydis: ret far"},
     {"RETF_Iw", nullptr, true, "Zydis: ret far"},
-    {"NOP_0D", "*", true, "the manual reserves all of the group but PREFETCHW and PREFETCHWT1, which the model has not"},
+    {"NOP_0D", "*", true,
+     "the manual reserves all of the group but PREFETCHW and PREFETCHWT1, which the model has not"},
     {"CLFLUSH", "Mb", true, "the manual says m8, Zydis has the whole line"},
     {"LAR", "Ew", true, "only 16 bits of the register are read"},
     {"LSL", "Ew", true, "only 16 bits of the register are read"},

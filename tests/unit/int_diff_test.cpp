@@ -51,8 +51,8 @@ int main(int argc, char** argv) {
       if (id == "ENTER") e.bytes[e.len + 2] &= 3, e.bytes[e.len + 1] &= 1;
       Insn insn;
       if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk || form_of(insn.op) != fi) {
-        std::string text =
-            std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[form_of(insn.op)].id) + ":";
+        std::string text = std::string("our own encoding decodes as ") +
+                           (insn.op == OP_UD ? "#UD" : kForms[form_of(insn.op)].id) + ":";
         for (unsigned k = 0; k < e.len; k++) text += " " + hex(e.bytes[k]);
         report.fail(f, text);
         continue;

@@ -147,7 +147,8 @@ int main(int argc, char** argv) {
       Insn insn;
       if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk || form_of(insn.op) != fi) {
         if (mnemonic == "NOP") continue;  // the ModRM byte of another row of the group
-        report.fail(f, std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[form_of(insn.op)].id));
+        report.fail(
+            f, std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[form_of(insn.op)].id));
         continue;
       }
 
