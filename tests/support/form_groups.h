@@ -12,7 +12,7 @@ enum class FormGroup : u8 {
   kInt,     // int_diff_test
   kSimd,    // simd_diff_test
   kX87,     // x87_diff_test
-  kLegacy,  // not in 64-bit mode: legacy_test
+  kLegacy,  // not in 64-bit mode: system_test (legacy.asm)
   kSystem,  // what user mode cannot compare: system_test and the boot tests
 };
 

@@ -219,4 +219,80 @@ TEST "32-bit writes clear the upper half, 16-bit writes do not", "Vol. 1, 3.4.1.
   hlt
 EXPECT HALT, NOERR, ANY, R_RAX, 0, 1, R_RBX, 0, 0xffffffffffff0001
 
+TEST "XSAVE writes the components asked for, and its header", "Vol. 1, 13.7", LONG64, CR4_OSFXSR | CR4_OSXSAVE
+  xor ecx, ecx
+  xor edx, edx
+  mov eax, 3
+  xsetbv
+  mov eax, 0x12345678
+  movd xmm3, eax
+  mov eax, 2
+  xsave [DATA]
+  hlt
+EXPECT HALT, NOERR, ANY, M64, DATA + 512, 2, M64, DATA + 160 + 48, 0x12345678, M32, DATA + 24, 0x1f80, M16, DATA, 0
+
+TEST "XRSTOR initializes what the header does not have", "Vol. 1, 13.8", LONG64, CR4_OSFXSR | CR4_OSXSAVE
+  xor ecx, ecx
+  xor edx, edx
+  mov eax, 3
+  xsetbv
+  movd xmm3, eax
+  mov dword [DATA + 24], 0x1f80
+  fninit
+  fld1
+  mov eax, 3
+  xrstor [DATA]
+  movq rbx, xmm3
+  fnstsw ax
+  movzx eax, ax
+  hlt
+EXPECT HALT, NOERR, ANY, R_RBX, 0, 0, R_RAX, 0, 0
+
+TEST "XSAVE and XRSTOR come to the same", "Vol. 1, 13.8", LONG64, CR4_OSFXSR | CR4_OSXSAVE
+  xor ecx, ecx
+  xor edx, edx
+  mov eax, 3
+  xsetbv
+  fninit
+  fldpi
+  mov eax, 7
+  movd xmm15, eax
+  mov eax, 3
+  xsave64 [DATA]
+  fninit
+  pxor xmm15, xmm15
+  xrstor64 [DATA]
+  movd ebx, xmm15
+  fstp qword [DATA + 0x1000]
+  hlt
+EXPECT HALT, NOERR, ANY, R_RBX, 0, 7, M64, DATA + 0x1000, 0x400921fb54442d18, M64, DATA + 512, 3
+
+TEST "XSAVE of an area that is not aligned to 64 bytes", "Vol. 1, 13.7", LONG64, CR4_OSFXSR | CR4_OSXSAVE
+.fault: xsave [DATA + 16]
+EXPECT GP, 0, .fault
+
+TEST "XRSTOR with a component that XCR0 does not have", "Vol. 1, 13.8", LONG64, CR4_OSFXSR | CR4_OSXSAVE
+  mov dword [DATA + 512], 1 << 5
+  mov dword [DATA + 24], 0x1f80
+.fault: xrstor [DATA]
+EXPECT GP, 0, .fault
+
+TEST "XSAVE without CR4.OSXSAVE", "Vol. 2, XSAVE", LONG64, CR4_OSFXSR
+.fault: xsave [DATA]
+EXPECT UD, NOERR, .fault
+
+TEST "XCR0 must have x87", "Vol. 2, XSETBV", LONG64, CR4_OSFXSR | CR4_OSXSAVE
+  xor ecx, ecx
+  xor edx, edx
+  mov eax, 2
+.fault: xsetbv
+EXPECT GP, 0, .fault
+
+TEST "XSETBV in user mode", "Vol. 2, XSETBV", LONG64 | USER, CR4_OSFXSR | CR4_OSXSAVE
+  xor ecx, ecx
+  xor edx, edx
+  mov eax, 3
+.fault: xsetbv
+EXPECT GP, 0, .fault
+
 END_TESTS
