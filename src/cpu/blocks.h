@@ -52,8 +52,8 @@ struct Block {
 class BlockCache {
  public:
   static constexpr u64 kNoPage = ~u64{0};
-  // 8 MiB in all: some 40,000 blocks. A boot of Debian's kernel decodes 90,000, most of them once; when the cache is full
-  // it starts anew, at the cost of decoding what is still in use (20 ms).
+  // 8 MiB in all: some 40,000 blocks. A boot of Debian's kernel decodes 90,000, most of them once; when the cache is
+  // full it starts anew, at the cost of decoding what is still in use (20 ms).
   static constexpr u32 kMaxBlocks = 40 * 1024, kMaxInsns = 192 * 1024, kMaxBlockInsns = 64;
 
   explicit BlockCache(Cpu& cpu);
