@@ -42,6 +42,7 @@ const HOSTS = {
   bochs: (g, serial) => {
     // Debian's Bochs is built with its debugger, which waits for a command, and has no display without a terminal.
     const rc = path.join(work, "bochsrc");
+    fs.rmSync(`${g.hda}.lock`, { force: true }); // of the run before, which was killed
     fs.writeFileSync(
       rc,
       `display_library: term
