@@ -24,7 +24,7 @@ Measures guest MIPS (million retired instructions per second of CPU time). Build
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "oriel-bench-"));
 const LOOPS = ["alu", "branch", "memory", "call"];
-const PROMPT = "oriel:~ #";
+const PROMPT = "oriel:/root#";
 
 /** @typedef {"native" | "node" | "bochs" | "qemu"} HostName */
 /** @typedef {{hda?: string, kernel?: string, initrd?: string, append?: string}} Guest */
