@@ -1,4 +1,5 @@
 import { bootAlone } from "./boots.mjs";
-import { MEMTEST } from "./scenarios.mjs";
+import { MEMTEST, MEMTEST_PASS } from "./scenarios.mjs";
 
 bootAlone(MEMTEST);
+bootAlone(MEMTEST_PASS);
