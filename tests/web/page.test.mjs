@@ -68,6 +68,7 @@ describe("before the start", () => {
         .map((e) => e.outerHTML),
     );
     assert.deepEqual(unnamed, []);
+    await p.page.click('input[name="source"][value="files"]'); // where the demo is built, it is chosen first
     const reached = new Set();
     for (let i = 0; i < 14; i++) {
       await p.page.keyboard.press("Tab");
