@@ -16,7 +16,7 @@ import { GUESTS } from "../harness.mjs";
  * @property {(dir: string) => string[]} args options of `oriel run`; `dir` is a directory that the scenarios of a host share
  * @property {(dir: string) => string} script
  * @property {(dir: string, output: string) => void} [check]
- * @property {import("../harness.mjs").HostName[]} [checkMemory] where the host's memory is compared with what the guest touched
+ * @property {import("../harness.mjs").HostName[]} [checkMemory] the host's memory is printed, and held to the bound on these hosts
  * @property {number} [maxInstructions] in millions; default 12000
  * @property {("native" | "node")[]} [only] hosts for which it does not need --full
  */
@@ -87,7 +87,7 @@ export const SCENARIOS = [
       assert.match(output, /│\*Oriel demo: Linux, 64-bit +│\n │ Oriel demo: Linux, 32-bit +│\n │ memtest86\+ +│/);
       checkGrubMenu(path.join(dir, "grub_menu.png"));
     },
-    checkMemory: ["native", "node"],
+    checkMemory: ["native"],
   },
   {
     name: "the same disk again, the 32-bit kernel by the menu's keys: the file is there",

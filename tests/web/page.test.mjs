@@ -368,6 +368,7 @@ describe("what cannot be", () => {
   }
 
   onPage("nothing chosen", async (p) => {
+    await p.page.click('input[name="source"][value="files"]'); // not the demo, where it is built
     await p.page.click("#start");
     await refused(p, /choose a disk, a CD image or a kernel first/);
   });
