@@ -430,17 +430,6 @@ class Cpu final : public PhysMemListener {
   // Stack, with SS and the stack width in force; osz 1..3 is the operand size. RSP moves only on success.
   bool push(u64 v, unsigned osz);
   bool pop(u64& v, unsigned osz);
-  template <class T>
-  bool push_t(T v) {
-    u64 sp = (gpr[kRSP] - sizeof(T)) & sp_mask;
-    if (!write<T>(kSS, sp, v)) return false;
-    set_sp(sp);
-    return true;
-  }
-  template <class T>
-  bool peek_t(T& v) {
-    return read<T>(kSS, gpr[kRSP] & sp_mask, v);
-  }
   void add_sp(u64 n) { set_sp(gpr[kRSP] + n); }
   void set_sp(u64 sp) { gpr[kRSP] = sp_mask == 0xffff ? (gpr[kRSP] & ~u64{0xffff}) | (sp & 0xffff) : sp & sp_mask; }
   // Whether a near branch may go to `t`: canonical in 64-bit mode, within CS.limit elsewhere (SDM Vol. 2, JMP).
@@ -513,7 +502,7 @@ class Cpu final : public PhysMemListener {
   // Telemetry, as the names say.
   struct Stats {
     u64 tlb_misses = 0, mmio_reads = 0, mmio_writes = 0, interrupts = 0, exceptions = 0, blocks_decoded = 0,
-        blocks_entered = 0, code_invalidations = 0, tlb_flushes = 0;
+        code_invalidations = 0, tlb_flushes = 0;
   } stats;
 
   // PhysMemListener
