@@ -128,6 +128,17 @@ const Option kRun[] = {
      }},
     {"deterministic", nullptr, "the clock counts instructions: the same run every time",
      [](Options& o, const char*, std::string&) { return o.deterministic = true; }},
+    {"ns-per-insn", "N", "the time that an instruction takes on that clock, 1 to 1000000; default 10",
+     [](Options& o, const char* v, std::string& error) {
+       double n;
+       if (!positive("ns-per-insn", v, true, n, error)) return false;
+       if (n > 1'000'000) {
+         error = std::string("--ns-per-insn: ") + v + " is not between 1 and 1000000";
+         return false;
+       }
+       o.ns_per_insn = static_cast<u32>(n);
+       return true;
+     }},
     {"hash-every", "N", "print the state hash every N instructions (needs --deterministic)",
      [](Options& o, const char* v, std::string& error) {
        double n;
@@ -162,6 +173,7 @@ bool check_together(const Options& o, std::string& error) {
       error = "nothing to boot: give --kernel, --hda, --virtio or --cdrom (see 'oriel run --help')";
   }
   if (o.hash_every && !o.deterministic) error = "--hash-every needs --deterministic";
+  if (o.ns_per_insn && !o.deterministic) error = "--ns-per-insn needs --deterministic";
   return error.empty();
 }
 

@@ -27,6 +27,7 @@ struct Options {
   double max_seconds = 0;    // 0: no limit
   u64 max_instructions = 0;  // 0: no limit
   bool deterministic = false;
+  u32 ns_per_insn = 0;  // 0: the machine's default
   u64 hash_every = 0;
   bool help = false;
 };

@@ -96,6 +96,7 @@ class Run {
     if (!read_inputs(config, error) || !open_disks(config, error)) return usage(error);
     config.memory_bytes = o_.memory_mib << 20;
     config.deterministic = o_.deterministic;
+    if (o_.ns_per_insn) config.ns_per_insn = o_.ns_per_insn;
     config.append = o_.append;
     config.boot_order = o_.boot;
     void* ram = ::mmap(nullptr, config.memory_bytes, PROT_READ | PROT_WRITE,

@@ -58,6 +58,8 @@ export interface Disk {
 export interface MachineConfig {
   memoryBytes: number;
   deterministic: boolean;
+  /** In the deterministic mode: the virtual nanoseconds that an instruction takes; default 10. */
+  nsPerInsn?: number | undefined;
   bios: Uint8Array;
   vgabios: Uint8Array;
   kernel?: Uint8Array | undefined;
@@ -193,6 +195,7 @@ export class Core {
     const e = this.exports;
     e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
+    if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
     const blobs: Partial<Record<keyof typeof CONFIG_BLOB, Uint8Array | undefined>> = {
       bios: config.bios,

@@ -27,6 +27,7 @@ export interface RunOptions {
   maxSeconds?: number;
   maxInstructions?: number;
   deterministic: boolean;
+  nsPerInsn?: number;
   hashEvery?: number;
   script?: string;
   statsJson?: string;
@@ -35,6 +36,7 @@ export interface RunOptions {
 
 const MIN_MEMORY_MIB = 4;
 const MAX_MEMORY_MIB = 3072;
+const MAX_NS_PER_INSN = 1_000_000;
 
 interface Option {
   name: string;
@@ -179,6 +181,15 @@ const GROUPS: Group[] = [
         set: (o) => void (o.deterministic = true),
       },
       {
+        name: "ns-per-insn",
+        value: "N",
+        help: `the time that an instruction takes on that clock, 1 to ${MAX_NS_PER_INSN}; default 10`,
+        set: (o, v) => {
+          o.nsPerInsn = positive("ns-per-insn", v, true);
+          if (o.nsPerInsn > MAX_NS_PER_INSN) throw new UsageError(`--ns-per-insn: ${v} is not between 1 and ${MAX_NS_PER_INSN}`);
+        },
+      },
+      {
         name: "hash-every",
         value: "N",
         help: "print the state hash every N instructions (needs --deterministic)",
@@ -254,4 +265,5 @@ function checkTogether(o: RunOptions): void {
     }
   }
   if (o.hashEvery !== undefined && !o.deterministic) throw new UsageError("--hash-every needs --deterministic");
+  if (o.nsPerInsn !== undefined && !o.deterministic) throw new UsageError("--ns-per-insn needs --deterministic");
 }

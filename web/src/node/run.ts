@@ -47,6 +47,7 @@ function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
   return {
     memoryBytes: o.memoryMib * 2 ** 20,
     deterministic: o.deterministic,
+    nsPerInsn: o.nsPerInsn,
     bios: readInput(o.bios),
     vgabios: readInput(o.vgabios),
     kernel: read(o.kernel),
