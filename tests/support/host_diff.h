@@ -88,7 +88,8 @@ class DiffReport {
   void fail(const Form& f, const std::string& text);
   // After the cases of a form: a form that no case compared is a failure.
   void end_of(const Form& f);
-  int finish() const;
+  // `program` names the file of what was covered.
+  int finish(std::string_view program) const;
 
  private:
   void note(const Form& f) {

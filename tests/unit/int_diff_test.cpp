@@ -107,5 +107,5 @@ int main(int argc, char** argv) {
     }
     report.end_of(f);
   }
-  return report.finish();
+  return report.finish("int_diff");
 }

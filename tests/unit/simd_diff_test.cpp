@@ -247,5 +247,5 @@ int main(int argc, char** argv) {
     }
     report.end_of(f);
   }
-  return report.finish();
+  return report.finish("simd_diff");
 }

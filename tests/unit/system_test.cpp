@@ -1,12 +1,14 @@
 // Bare-metal tests of what user mode cannot show: modes, segmentation, gates, tasks, paging, exceptions, debugging and
-// self-modifying code. The tests are tests/unit/system/*.asm, each code with its expected outcome and the section of
-// the SDM that says so; see bare.inc. Arguments: the assembled files. -v before them shows every test.
+// self-modifying code. Each runs twice, freely and one instruction at a time. The tests are tests/unit/system/*.asm,
+// each code with its expected outcome and the section of the SDM that says so; see bare.inc. Arguments: the assembled
+// files. -v before them shows every test.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "support/bare_machine.h"
+#include "support/coverage.h"
 
 using namespace oriel;
 
@@ -58,8 +60,44 @@ std::string hex(u64 v) {
   return b;
 }
 
+// The instruction at CS:RIP; false when it cannot be fetched.
+bool fetch(BareMachine& m, Insn& i) {
+  Cpu& c = m.cpu;
+  u8 bytes[15];
+  const Cpu::Exception saved = c.exc;
+  for (u8 n = 0; n < 15; n++) {
+    u64 pa;
+    if (!c.translate_fetch((c.seg[kCS].lin + c.rip + n) & c.lin_mask, pa)) {
+      c.exc = saved;
+      return false;
+    }
+    bytes[n] = m.mem.read<u8>(pa);
+    if (decode(bytes, n + 1u, c.code_mode, i) == DecodeStatus::kOk) return true;
+  }
+  return false;
+}
+
+// Runs one instruction at a time and notes what retired, and the UDn, whose exception is all they do.
+RunResult run_by_steps(BareMachine& m, u64 limit) {
+  Cpu& c = m.cpu;
+  RunResult result = RunResult::kBudget;
+  const u32 spins = c.max_spins;
+  c.max_spins = 0;  // return after a fault, too
+  for (u64 n = 0; n < 2 * limit && c.icount < limit && result == RunResult::kBudget; n++) {
+    Insn i;
+    const CodeMode mode = c.code_mode;
+    const bool known = fetch(m, i);
+    const u64 before = c.icount;
+    result = c.run(before + 1);
+    const bool undefined = i.op == OP_UD0 || i.op == OP_UD1 || i.op == OP_UD2;
+    if (known && (c.icount != before || undefined)) FormCoverage::get().note(i, mode);
+  }
+  c.max_spins = spins;
+  return result;
+}
+
 // Runs the test at `r`; returns what is wrong with its outcome.
-std::string run_test(BareMachine& m, Reader& r, std::string& name) {
+std::string run_test(BareMachine& m, Reader r, bool steps, std::string& name, usize& next) {
   const u32 code_at = r.get<u32>(), code_len = r.get<u32>(), mode = r.get<u32>();
   BareSetup s;
   s.mode = static_cast<BareMode>(mode & 0xff);
@@ -74,7 +112,8 @@ std::string run_test(BareMachine& m, Reader& r, std::string& name) {
   m.set_up(s);
   if (r.file.size() < code_at || r.file.size() - code_at < code_len) std::puts("a damaged test file"), std::exit(1);
   m.mem.write(kBareCode, &r.file[code_at], code_len);
-  const RunResult result = c.run(20000);
+  constexpr u64 kLimit = 20000;
+  const RunResult result = steps ? run_by_steps(m, kLimit) : c.run(kLimit);
 
   u32 got = kNone;
   const u64 halt_at = c.rip - 1;
@@ -129,6 +168,7 @@ std::string run_test(BareMachine& m, Reader& r, std::string& name) {
   }
   name = r.text();
   name += " (SDM " + r.text() + ")";
+  next = r.at;
   return wrong;
 }
 
@@ -152,18 +192,23 @@ int main(int argc, char** argv) {
     Reader r{file, 0};
     constexpr u32 kTest = 0x54534554;  // "TEST"
     while (r.get<u32>() == kTest) {
-      std::string name;
-      const std::string wrong = run_test(machine, r, name);
-      (wrong.empty() ? passed : failed)++;
-      if (verbose || !wrong.empty())
-        std::printf("%s: %s:%s\n", argv[a], name.c_str(), wrong.empty() ? " ok" : wrong.c_str());
-      if (!wrong.empty()) {
-        char text[4096];
-        machine.cpu.dump(text, sizeof text);
-        std::fputs(text, stdout);
+      usize next = 0;
+      for (const bool steps : {false, true}) {
+        std::string name;
+        const std::string wrong = run_test(machine, r, steps, name, next);
+        (wrong.empty() ? passed : failed)++;
+        if (verbose || !wrong.empty())
+          std::printf("%s: %s%s:%s\n", argv[a], name.c_str(), steps ? ", by steps" : "",
+                      wrong.empty() ? " ok" : wrong.c_str());
+        if (!wrong.empty()) {
+          char text[4096];
+          machine.cpu.dump(text, sizeof text);
+          std::fputs(text, stdout);
+        }
       }
+      r.at = next;
     }
   }
   std::printf("%u passed, %u failed\n", passed, failed);
-  return failed || !passed;
+  return failed || !passed || !FormCoverage::get().save("system");
 }

@@ -251,5 +251,5 @@ int main(int argc, char** argv) {
     }
     report.end_of(f);
   }
-  return report.finish();
+  return report.finish("x87_diff");
 }
