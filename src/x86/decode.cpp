@@ -93,6 +93,12 @@ ORIEL_COLD bool reg_exists(const FormOperands& f, unsigned reg) {
   return true;
 }
 
+// Gathers: VSIB needs a SIB byte and an address size of at least 32 bits (SDM Vol. 2, 2.3.12), and the destination, the
+// index and the mask must differ.
+bool vsib_valid(unsigned modrm, unsigned asz, unsigned reg, unsigned index, unsigned mask) {
+  return (modrm & 7) == 4 && asz != 1 && reg != index && reg != mask && index != mask;
+}
+
 constexpr s32 sx8(u8 v) { return static_cast<s8>(v); }
 constexpr s32 sx16(u16 v) { return static_cast<s16>(v); }
 constexpr s32 sx32(u32 v) { return static_cast<s32>(v); }
@@ -110,6 +116,7 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
   unsigned pfx66 = 0, rep = kPfxNone, addr67 = 0;
   bool lock = false;
   u8 vex = 0, vvvv = 0, vex_pp = 0;
+  unsigned variant = m64;  // first index of OpcodeSlots
   u8 b;
 
   for (;;) {
@@ -152,6 +159,7 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
       vex = static_cast<u8>(1 | (v2 >> 1 & 2) | (rex >> 1 & 4));
       vvvv = ~v2 >> 3 & 15;
       vex_pp = v2 & 3;
+      variant = rex >> 3 & 1;
       if (!m64) {
         rex = 0;  // VEX.B is ignored, W does not widen general registers
       }
@@ -176,7 +184,7 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
   // The form.
   const unsigned pfx = vex ? vex_pp : rep ? rep : pfx66;
   const OpcodeMap& tables = kOpcodeMaps[map];
-  unsigned form = tables.opcode[b].slot[m64][pfx];
+  unsigned form = tables.opcode[b].slot[variant][pfx];
   u8 modrm = 0;
   if (form & kIndirect) {
     if (ORIEL_UNLIKELY(pos >= n)) return truncated(out, n);
@@ -216,7 +224,7 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
         if (ORIEL_UNLIKELY(pos >= n)) return truncated(out, n);
         const u8 sib = p[pos++];
         const unsigned x = (sib >> 3 & 7) | (rex << 2 & 8);
-        if (x != kRSP) {
+        if (x != kRSP || (f.bits & kVsib)) {
           index = x;
           scale = sib >> 6;
         }
@@ -331,8 +339,11 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
   // Encodings that are complete but invalid.
   if (ORIEL_UNLIKELY(lock) && !((f.bits & kLockable) && mem)) return invalid(out, pos);
   if (ORIEL_UNLIKELY(f.bits & kRegLimited) && !reg_exists(kFormOperands[form], reg)) return invalid(out, pos);
-  if (ORIEL_UNLIKELY(vex) && ((vvvv && !(f.bits & kVvvv)) || ((vex & 2) && !(f.bits & kVexL1))))
-    return invalid(out, pos);
+  if (ORIEL_UNLIKELY(vex)) {
+    if ((vvvv && !(f.bits & kVvvv)) || !(f.bits & (vex & 2 ? kVexL1 : kVexL0))) return invalid(out, pos);
+    if (!m64) vvvv &= 7;
+    if ((f.bits & kVsib) && !vsib_valid(modrm, asz, reg, index, vvvv)) return invalid(out, pos);
+  }
 
   out.op = static_cast<u16>(f.op + (mem ? f.mem_step : 0) + (f.osz_step ? osz - 1 : 0));
   out.len = static_cast<u8>(pos);
@@ -349,7 +360,7 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
                               (has_rex && w ? kInsnRexW : 0));
   out.modrm = modrm;
   out.opcode = b;
-  out.vvvv = m64 ? vvvv : vvvv & 7;
+  out.vvvv = vvvv;
   out.vex = vex;
   out.disp = disp;
   out.imm2 = imm2;

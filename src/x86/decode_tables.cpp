@@ -27,7 +27,7 @@ constexpr s16 R = 8;
    static_cast<s16>(MODRM),                                                \
    MNEMONIC,                                                               \
    OPERANDS,                                                               \
-   static_cast<u32>(ATTRS),                                                \
+   static_cast<u64>(ATTRS),                                                \
    FORM_##KIND(ID)},
 constexpr Form kForms[] = {
 #include "x86/forms_all.inc"
@@ -77,6 +77,10 @@ constexpr OpndSize parse_size(u32 t, const char* operands) {
     case pack("fq"): return OpndSize::kQ;
     case pack("dq"): return OpndSize::kDq;
     case pack("x"): return OpndSize::kX;
+    case pack("qx"): return OpndSize::kQx;
+    case pack("x2"): return OpndSize::kX2;
+    case pack("x4"): return OpndSize::kX4;
+    case pack("x8"): return OpndSize::kX8;
     case pack("v"): return OpndSize::kV;
     case pack("y"): return OpndSize::kY;
     case pack("z"): return OpndSize::kZ;
@@ -132,6 +136,8 @@ constexpr Operand parse_operand(u32 t, const char* operands) {
     case 'W': k = Opnd::kW; break;
     case 'U': k = Opnd::kU; break;
     case 'H': k = Opnd::kH; break;
+    case 'L': k = Opnd::kL; break;
+    case 'T': k = Opnd::kT; break;
     case 'B': k = Opnd::kB; break;
     case 'I': k = Opnd::kI; break;
     case 'J': k = Opnd::kJ; break;
@@ -168,6 +174,7 @@ constexpr ImmKind join_imm(ImmKind have, ImmKind next, const char* id) {
 }
 
 constexpr ImmKind imm_kind(Operand o, const char* id) {
+  if (o.kind == Opnd::kL) return ImmKind::kIb;
   if (o.kind == Opnd::kA) return ImmKind::kAp;
   if (o.kind == Opnd::kO) return ImmKind::kMoffs;
   if (o.kind == Opnd::kJ) return o.size == OpndSize::kB ? ImmKind::kJb : ImmKind::kJz;
@@ -183,9 +190,9 @@ constexpr ImmKind imm_kind(Operand o, const char* id) {
 
 // FormAttr::MEMONLY and REGONLY as the row's attributes or operand codes say.
 constexpr u32 mod_limits(const Form& f, const FormOperands& ops) {
-  u32 a = f.attrs & (MEMONLY | REGONLY);
+  u32 a = static_cast<u32>(f.attrs & (MEMONLY | REGONLY));
   for (const Operand& o : ops.op) {
-    if (o.kind == Opnd::kM) a |= MEMONLY;
+    if (o.kind == Opnd::kM || o.kind == Opnd::kT) a |= MEMONLY;
     if (o.kind == Opnd::kR || o.kind == Opnd::kN || o.kind == Opnd::kU) a |= REGONLY;
     if (o.kind == Opnd::kC || o.kind == Opnd::kD) return 0;
   }
@@ -197,6 +204,8 @@ constexpr FormInfo make_info(const Form& f, const FormOperands& ops) {
   r.op = f.op;
   if (f.modrm >= 0) r.bits |= kHasModrm;
   if (f.attrs & LOCK) r.bits |= kLockable;
+  if (!(f.attrs & L1)) r.bits |= kVexL0;
+  if (f.attrs & (L1 | VL | LIG)) r.bits |= kVexL1;
   bool any_v = false, any_y = false, any_b = false, acc_v = false, io = false;
   for (const Operand& o : ops.op) {
     bool b = o.size == OpndSize::kB;
@@ -217,6 +226,8 @@ constexpr FormInfo make_info(const Form& f, const FormOperands& ops) {
       case Opnd::kD: r.bits |= kRmAlwaysReg | kRegLimited; break;
       case Opnd::kB:
       case Opnd::kH: r.bits |= kVvvv; break;
+      case Opnd::kT: r.bits |= kVsib; break;
+      case Opnd::kL:
       case Opnd::kI:
       case Opnd::kJ:
       case Opnd::kA:
@@ -308,7 +319,10 @@ struct MapTables {
   unsigned groups = 0, exacts = 0;
 };
 
-constexpr bool in_mode(const Form& f, bool m64) { return !(f.attrs & (m64 ? I64 : O64)); }
+// Whether a row is found in 64-bit mode or in the others; a VEX row: with VEX.W set or clear.
+constexpr bool in_mode(const Form& f, bool m64) {
+  return !(f.attrs & (f.attrs & VEX ? (m64 ? W0 : W1) : (m64 ? I64 : O64)));
+}
 
 // The rank of a candidate for a mandatory prefix: higher wins, negative does not apply. The bits:
 // 3 exact ModRM, 2 digit, 1 any; and 4 when the prefix is the row's own.
@@ -349,7 +363,7 @@ constexpr auto make_map() {
     bool by_mode = false, by_pfx = false, by_modrm = false;
     for (unsigned c = first; c < last; ++c) {
       const Form& f = kForms[kBuckets.form[c]];
-      by_mode |= (f.attrs & (I64 | O64)) != 0;
+      by_mode |= (f.attrs & (I64 | O64 | W0 | W1)) != 0;
       by_pfx |= f.pfx != FormPfx::ANY || f.map >= FormMap::M38;
       by_modrm |= (f.modrm >= 0 && f.modrm != R) || kModLimits[kBuckets.form[c]] != 0;
       if ((f.modrm < 0) != (kForms[kBuckets.form[first]].modrm < 0)) bad_row(f.id);
@@ -396,9 +410,9 @@ constexpr auto kM1Tables = make_map<0, 48, 48>();
 constexpr auto kM0FTables = make_map<1, 200, 40>();
 constexpr auto kM38Tables = make_map<2, 64, 8>();
 constexpr auto kM3ATables = make_map<3, 48, 8>();
-constexpr auto kV0FTables = make_map<4, 8, 8>();
-constexpr auto kV38Tables = make_map<5, 8, 8>();
-constexpr auto kV3ATables = make_map<6, 8, 8>();
+constexpr auto kV0FTables = make_map<4, 64, 8>();
+constexpr auto kV38Tables = make_map<5, 64, 8>();
+constexpr auto kV3ATables = make_map<6, 32, 8>();
 
 }  // namespace
 

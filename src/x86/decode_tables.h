@@ -25,6 +25,8 @@ enum class Opnd : u8 {
   kW,    // ModRM.rm: XMM or memory
   kU,    // ModRM.rm: XMM
   kH,    // VEX.vvvv: XMM
+  kL,    // immediate, bits 7:4: XMM
+  kT,    // ModRM.rm: memory with a vector index (VSIB)
   kB,    // VEX.vvvv: general register
   kI,    // immediate
   kJ,    // relative target
@@ -43,7 +45,7 @@ enum class Opnd : u8 {
 };
 
 // The rest of an operand code.
-enum class OpndSize : u8 { kNone, kB, kBs, kW, kD, kQ, kDq, kX, kV, kY, kZ, kP, kA, kS, kT, kFx };
+enum class OpndSize : u8 { kNone, kB, kBs, kW, kD, kQ, kDq, kX, kQx, kX2, kX4, kX8, kV, kY, kZ, kP, kA, kS, kT, kFx };
 
 struct Operand {
   Opnd kind;
@@ -94,8 +96,10 @@ enum FormBits : u16 {
   kRmAlwaysReg = 1 << 6,  // mod is ignored: MOV to and from control and debug registers
   kRegLimited = 1 << 7,   // segment, control or debug register in ModRM.reg: not every number exists
   kVvvv = 1 << 8,         // VEX.vvvv is an operand
-  kVexL1 = 1 << 9,        // VEX.L = 1 is allowed
-  kLockable = 1 << 10,
+  kVexL0 = 1 << 9,        // VEX.L = 0 is allowed
+  kVexL1 = 1 << 10,       // VEX.L = 1 is allowed
+  kVsib = 1 << 11,        // the memory operand has a vector index
+  kLockable = 1 << 12,
 };
 
 // What decode() needs of a form.
@@ -108,12 +112,12 @@ struct FormInfo {
   u8 osz_step;  // times (osz - 1), added to op
 };
 
-// Look-up: map and opcode to a slot by mode and mandatory prefix; the slot is a form, or a group that
-// the ModRM byte resolves, or kNoForm.
+// Look-up: map and opcode to a slot by mode (in the VEX maps: by VEX.W) and mandatory prefix; the slot is a form, or a
+// group that the ModRM byte resolves, or kNoForm.
 inline constexpr u16 kNoForm = 0x7fff;
 inline constexpr u16 kIndirect = 0x8000;  // slot: the rest indexes `group`; group cell: the rest indexes `exact`
 struct OpcodeSlots {
-  u16 slot[2][4];  // [64-bit mode][PfxIndex]
+  u16 slot[2][4];  // [64-bit mode, or VEX.W][PfxIndex]
 };
 enum PfxIndex : u8 { kPfxNone, kPfx66, kPfxF3, kPfxF2 };  // the order of VEX.pp
 struct OpcodeMap {

@@ -89,13 +89,14 @@ class Printer {
   bool is_nop() const { return i_.opcode == 0x90 && i_.rm == 0 && f_.op == OP_XCHG_ZveAX_w; }
 
   // A mnemonic "A/B/C" has a name for each operand size (address size for JCXZ); "A/B" has B for the
-  // larger size: 64 bits, or 32 where there is no 64-bit form.
+  // larger size: 64 bits, or 32 where there is no 64-bit form. VZEROUPPER/VZEROALL: by the vector length.
   // String instructions get their size as a suffix.
   void mnemonic() {
     unsigned names = 1;
     for (const char* c = f_.mnemonic; *c; ++c) names += *c == '/';
     const unsigned size = ops_.op[0].kind == Opnd::kJ ? i_.asz : i_.osz;
     unsigned skip = names == 3 && size ? size - 1 : names == 2 ? size == (f_.attrs & I64 ? 2 : 3) : 0;
+    if (names == 2 && (f_.attrs & VL)) skip = i_.vex >> 1 & 1;
     const char* c = f_.mnemonic;
     for (; skip; ++c) skip -= *c == '/';
     for (; *c && *c != '/'; ++c) t_.put(*c >= 'A' && *c <= 'Z' ? static_cast<char>(*c | 0x20) : *c);
@@ -143,6 +144,17 @@ class Printer {
     t_.number(n);
   }
 
+  bool is_ymm(OpndSize s) const {
+    return (s == OpndSize::kX || s == OpndSize::kQx) && (i_.vex & 2) && (f_.attrs & (VL | L1));
+  }
+  void vector(unsigned n, OpndSize s) { numbered(is_ymm(s) ? "ymm" : "xmm", n); }
+  // The index of a gather has as many lanes as it has elements: 64-bit data with 32-bit indices (even opcode) need half
+  // a register.
+  void vector_index(OpndSize element) {
+    const bool half = element == OpndSize::kQ && !(i_.opcode & 1);
+    numbered((i_.vex & 2) && !half ? "ymm" : "xmm", i_.index);
+  }
+
   void memory_size(OpndSize s) {
     static constexpr const char* by_size[4] = {"byte", "word", "dword", "qword"};
     const char* name = "";
@@ -156,8 +168,12 @@ class Printer {
         // A segment register is stored as a word whatever the operand size.
         name = by_size[ops_.op[1].kind == Opnd::kS ? 1 : size_of(s) & 3];
         break;
-      case OpndSize::kDq:
-      case OpndSize::kX: name = "xmmword"; break;
+      case OpndSize::kDq: name = "xmmword"; break;
+      case OpndSize::kX: name = is_ymm(s) ? "ymmword" : "xmmword"; break;
+      case OpndSize::kQx: name = is_ymm(s) ? "ymmword" : "qword"; break;
+      case OpndSize::kX2: name = i_.vex & 2 ? "xmmword" : "qword"; break;
+      case OpndSize::kX4: name = i_.vex & 2 ? "qword" : "dword"; break;
+      case OpndSize::kX8: name = i_.vex & 2 ? "dword" : "word"; break;
       case OpndSize::kT: name = "tbyte"; break;
       case OpndSize::kP: name = i_.osz == 1 ? "dword" : i_.osz == 2 ? "fword" : "tbyte"; break;
       case OpndSize::kA: name = i_.osz == 1 ? "dword" : "qword"; break;
@@ -174,7 +190,7 @@ class Printer {
     t_.put(':');
   }
 
-  void memory(OpndSize s) {
+  void memory(OpndSize s, bool vsib = false) {
     memory_size(s);
     if (f_.op != OP_LEA_GvM_w) segment(i_.base == kRSP || i_.base == kRBP ? kSS : kDS);
     t_.put('[');
@@ -188,7 +204,10 @@ class Printer {
     }
     if (i_.index != kZero) {
       if (any) t_.put('+');
-      gpr(i_.index, i_.asz);
+      if (vsib)
+        vector_index(s);
+      else
+        gpr(i_.index, i_.asz);
       if (i_.scale) {
         t_.put('*');
         t_.number(1u << (i_.scale & 3));
@@ -249,15 +268,17 @@ class Printer {
         else
           numbered("mm", i_.rm);
         break;
-      case Opnd::kV: numbered("xmm", i_.reg); break;
+      case Opnd::kV: vector(i_.reg, o.size); break;
       case Opnd::kW:
       case Opnd::kU:
         if (mem)
           memory(o.size);
         else
-          numbered("xmm", i_.rm);
+          vector(i_.rm, o.size);
         break;
-      case Opnd::kH: numbered("xmm", i_.vvvv); break;
+      case Opnd::kH: vector(i_.vvvv, o.size); break;
+      case Opnd::kL: vector(i_.imm >> 4 & (mode_ == CodeMode::k64 ? 15 : 7), o.size); break;
+      case Opnd::kT: memory(o.size, true); break;
       case Opnd::kB: general(i_.vvvv, o.size); break;
       case Opnd::kI: immediate(o.size); break;
       case Opnd::kJ: {

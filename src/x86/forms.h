@@ -29,8 +29,12 @@
 //                         Rv Ry Rd            register r/m only
 //                         Sw Cy Dy            segment, control, debug register in ModRM.reg
 //                         Pq Qd Qq Nq         MMX: reg, r/m, r/m register only
-//                         Vx Wx Wd Wq Ww Ux   XMM: reg, r/m with the memory size x=128, d=32, q=64, w=16; U: register
-//                         only Hx, YMM widths      with VEX (later)
+//                         Vx Wx Wd Wq Ww Wb Ux  XMM: reg, r/m with the memory size x=128, d=32, q=64, w=16, b=8;
+//                         U: register only
+//                         Hx Lx By            with VEX: VEX.vvvv, the immediate's bits 7:4, VEX.vvvv as a general
+//                         register Td Tq               VSIB memory: lanes of 32 or 64 bits at addresses with a vector
+//                         index x is the vector length (VL, L1: a YMM register), dq always 128 bits, x2 x4 x8 memory of
+//                         a half, a quarter, an eighth of the vector length (a register is XMM then); qx 64 or 256 bits
 //   immediates            Ib (zero-extended) Ibs (8 bits sign-extended to the operand size) Iw Iz (16 or 32 bits,
 //                         sign-extended to 64) Iv (full operand size, MOV only) Jb Jz (relative, in Insn::disp) Ap (far
 //                         pointer) Ob Ov (moffs: address in Insn::imm, kInsnMem set)
@@ -46,7 +50,7 @@
 
 namespace oriel {
 
-enum FormAttr : u32 {
+enum FormAttr : u64 {
   LOCK = 1u << 0,     // F0 is allowed when the destination is memory; elsewhere F0 is #UD
   I64 = 1u << 1,      // #UD in 64-bit mode
   O64 = 1u << 2,      // only in 64-bit mode
@@ -73,8 +77,19 @@ enum FormAttr : u32 {
   F_MOVBE = 1u << 28,
   F_POPCNT = 1u << 29,
   F_X87 = 1u << 30,
-  VEX = 1u << 31,
-  // A VEX row (VEX.L = 0 unless its operands say otherwise) is encoded only by C4/C5; without the bit, never.
+  F_AVX = u64{1} << 32,
+  F_AVX2 = u64{1} << 33,
+  F_AVX12 = F_AVX | F_AVX2,  // AVX with 128 bits, AVX2 with 256
+  F_FMA = u64{1} << 34,
+  F_F16C = u64{1} << 35,
+  // A VEX row is encoded only by C4/C5; without the bit, never. VEX.L is 0 and VEX.W ignored (in 64-bit mode an operand
+  // size where there is a general register) unless the row says otherwise.
+  VEX = u64{1} << 31,
+  VL = u64{1} << 40,   // VEX.L is the vector length: 128 or 256 bits
+  L1 = u64{1} << 41,   // VEX.L must be 1
+  LIG = u64{1} << 42,  // VEX.L is ignored
+  W0 = u64{1} << 43,   // VEX.W must be 0
+  W1 = u64{1} << 44,   // VEX.W must be 1
 };
 
 // Every Op. Order: table order; Op 0 is the invalid instruction.
@@ -110,7 +125,7 @@ struct Form {
   s16 modrm;  // -1 none, 0..7 digit, 8 any, 0x100 | byte exact
   const char* mnemonic;
   const char* operands;
-  u32 attrs;
+  u64 attrs;
   u16 op;  // first Op of the form
 };
 

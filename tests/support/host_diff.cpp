@@ -21,23 +21,41 @@ struct HostState {
   u64 host_rsp;  // +88
   u64 target;    // +90
   s64 vector;    // +98
-  u64 pad[12];
+  u64 avx;       // +a0: nonzero if the host has it
+  u64 pad[11];
   alignas(64) u8 fx[512];       // +100
   alignas(64) u8 host_fx[512];  // +300
+  u8 ymm_hi[256];               // +500
 };
-static_assert(offsetof(HostState, fx) == 0x100 && offsetof(HostState, host_fx) == 0x300);
+static_assert(offsetof(HostState, fx) == 0x100 && offsetof(HostState, host_fx) == 0x300 &&
+              offsetof(HostState, ymm_hi) == 0x500);
 HostState* const hs = reinterpret_cast<HostState*>(kState);
 
 extern "C" void oriel_host_run();
 extern "C" void oriel_host_back();
 asm(R"(
 .text
+.macro oriel_upper_halves from
+.set at, 0x0ff00500
+.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+.if \from
+  vinsertf128 $1, at, %ymm\n, %ymm\n
+.else
+  vextractf128 $1, %ymm\n, at
+.endif
+.set at, at + 16
+.endr
+.endm
 .globl oriel_host_run
 oriel_host_run:
   push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15
   mov %rsp, 0x0ff00088
   fxsave64 0x0ff00300
   fxrstor64 0x0ff00100
+  cmpq $0, 0x0ff000a0
+  je 1f
+  oriel_upper_halves 1
+1:
   pushq 0x0ff00080
   popfq
   mov 0x0ff00000, %rax
@@ -79,6 +97,11 @@ oriel_host_back:
   pushfq
   popq 0x0ff00080
   cld
+  cmpq $0, 0x0ff000a0
+  je 1f
+  oriel_upper_halves 0
+  vzeroupper
+1:
   fxsave64 0x0ff00100
   fxrstor64 0x0ff00300
   pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx
@@ -118,8 +141,13 @@ CpuState::CpuState() {
   store<u32>(fx + kFxMxcsr + 4, 0xffff);
 }
 
+bool HostCpu::has_avx() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
 HostCpu::HostCpu() {
   map_fixed(kState, 0x1000);
+  hs->avx = has_avx();
   map_fixed(kDiffCode, 0x1000);
   map_fixed(kDiffData, kDiffDataSize);
   static u8 stack[65536];
@@ -141,12 +169,14 @@ void HostCpu::run(CpuState& s, const u8* code, unsigned len) {
   store<u64>(at + len + 6, reinterpret_cast<u64>(oriel_host_back));
   std::memcpy(hs->gpr, s.gpr, sizeof s.gpr);
   std::memcpy(hs->fx, s.fx, sizeof s.fx);
+  std::memcpy(hs->ymm_hi, s.ymm_hi, sizeof s.ymm_hi);
   hs->flags = s.flags;
   hs->target = kDiffCode;
   hs->vector = -1;
   oriel_host_run();
   std::memcpy(s.gpr, hs->gpr, sizeof s.gpr);
   std::memcpy(s.fx, hs->fx, sizeof s.fx);
+  std::memcpy(s.ymm_hi, hs->ymm_hi, sizeof s.ymm_hi);
   s.flags = hs->flags;
   s.vector = static_cast<int>(hs->vector);
 }
@@ -161,7 +191,7 @@ GuestCpu::GuestCpu()
   // 64-bit mode at CPL 0 without paging, which no real processor has, spares the test the tables.
   cpu.cr0 |= kCr0PE | kCr0MP | kCr0NE;
   cpu.cr4 |= kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4OSXSAVE;
-  cpu.xcr0 = 3;
+  cpu.xcr0 = 7;
   cpu.efer |= kEferLMA | kEferLME;
   for (unsigned s = 0; s < 6; s++) {
     cpu.seg[s].base = 0;
@@ -190,6 +220,7 @@ void GuestCpu::run(CpuState& s, const u8* code) {
     f.r[(f.top + i) & 7] = F80{load<u64>(st), load<u16>(st + 8)};
   }
   for (unsigned i = 0; i < 16; i++) std::memcpy(&cpu.xmm[i], s.fx + kFxXmm + 16 * i, 16);
+  std::memcpy(cpu.ymm_hi, s.ymm_hi, sizeof s.ymm_hi);
   cpu.mxcsr = load<u32>(s.fx + kFxMxcsr);
   cpu.rip = kDiffCode;
   cpu.events = 0;
@@ -211,6 +242,7 @@ void GuestCpu::run(CpuState& s, const u8* code) {
     store<u16>(s.fx + kFxSt + 16 * i + 8, r.se);
   }
   for (unsigned i = 0; i < 16; i++) std::memcpy(s.fx + kFxXmm + 16 * i, &cpu.xmm[i], 16);
+  std::memcpy(s.ymm_hi, cpu.ymm_hi, sizeof s.ymm_hi);
   store<u32>(s.fx + kFxMxcsr, cpu.mxcsr);
 }
 
@@ -218,18 +250,20 @@ void GuestCpu::run(CpuState& s, const u8* code) {
 bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e) {
   e = Encoding{};
   u8* code = e.bytes;
-  std::string ops = f.operands;
-  ops = ops.substr(0, ops.find(",XMM0"));  // fixed, and its M is not memory
-  auto uses = [&](const char* code_name) { return ops.find(code_name) != std::string::npos; };
+  const std::string ops = std::string(",") + f.operands;
+  // Whether an operand code starts like this.
+  auto uses = [&](const char* code_name) { return ops.find(std::string(",") + code_name) != std::string::npos; };
   const bool vex = f.attrs & VEX, modrm = f.modrm >= 0, exact = f.modrm >= 0x100;
-  const bool w = rnd() & 1, opsize = rnd.one_in(4);
+  const bool w = f.attrs & W1 || (!(f.attrs & W0) && (rnd() & 1)), opsize = rnd.one_in(4);
   e.reg = static_cast<unsigned>(rnd() & 15), e.rm = static_cast<unsigned>(rnd() & 15);
   const unsigned vvvv = static_cast<unsigned>(rnd() & 15);
   const bool only_register = (f.attrs & REGONLY) || uses("N") || uses("U") || uses("R") || uses("STi");
-  const bool only_memory = (f.attrs & MEMONLY) || uses("M");
+  const bool only_memory = (f.attrs & MEMONLY) || uses("M") || uses("Td") || uses("Tq");
   e.memory = modrm && !exact && !only_register && (only_memory || (rnd() & 1));
   if (f.modrm >= 0 && f.modrm < 8) e.reg = static_cast<unsigned>(f.modrm);
   if (e.memory) e.rm = kRBX;
+  const bool vsib = uses("Td") || uses("Tq");
+  if (vsib) e.vector_index = static_cast<unsigned>(rnd() & 15);
   // The stack pointer keeps its value, as signal handling on the host needs a stack... of its own, but PUSH a valid
   // one.
   const bool general_reg = uses("G") || uses("Z") || !modrm, general_rm = uses("E") || uses("R") || uses("Z");
@@ -237,11 +271,20 @@ bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e) {
     return false;
   unsigned& len = e.len;
   if (vex) {
-    code[len++] = 0xc4;
-    code[len++] =
-        static_cast<u8>((e.reg < 8 ? 0x80 : 0) | 0x40 | (e.rm < 8 ? 0x20 : 0) | (f.map == FormMap::M38 ? 2 : 3));
     const unsigned pp = f.pfx == FormPfx::P66 ? 1 : f.pfx == FormPfx::PF3 ? 2 : f.pfx == FormPfx::PF2 ? 3 : 0;
-    code[len++] = static_cast<u8>((w ? 0x80 : 0) | ((uses("By") ? ~vvvv & 15 : 15) << 3) | pp);
+    const bool long_vector = (f.attrs & L1) || ((f.attrs & (VL | LIG)) && (rnd() & 1));
+    e.vvvv = uses("H") || uses("B") ? vvvv : 0;
+    const unsigned low = (~e.vvvv & 15) << 3 | (long_vector ? 4 : 0) | pp;
+    const unsigned not_r = f.modrm < 8 || e.reg < 8 ? 0x80 : 0;
+    if (f.map == FormMap::M0F && e.rm < 8 && !w && (rnd() & 1)) {
+      code[len++] = 0xc5;
+      code[len++] = static_cast<u8>(not_r | low);
+    } else {
+      const bool not_x = e.vector_index < 8;
+      code[len++] = 0xc4;
+      code[len++] = static_cast<u8>(not_r | (not_x ? 0x40 : 0) | (e.rm < 8 ? 0x20 : 0) | static_cast<unsigned>(f.map));
+      code[len++] = static_cast<u8>((w ? 0x80 : 0) | low);
+    }
   } else {
     const bool vector =
         f.attrs & (F_MMX | F_SSE | F_SSE2 | F_SSE3 | F_SSSE3 | F_SSE41 | F_SSE42 | F_AES | F_PCLMUL | F_X87);
@@ -261,7 +304,8 @@ bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e) {
   if (exact) {
     code[len++] = static_cast<u8>(f.modrm);
   } else if (modrm) {
-    code[len++] = static_cast<u8>((e.memory ? 0x80 : 0xc0) | (e.reg & 7) << 3 | (e.rm & 7));
+    code[len++] = static_cast<u8>((e.memory ? 0x80 : 0xc0) | (e.reg & 7) << 3 | (vsib ? 4 : e.rm & 7));
+    if (vsib) code[len++] = static_cast<u8>((rnd() & 3) << 6 | (e.vector_index & 7) << 3 | kRBX);
     if (e.memory) {
       e.disp = static_cast<s32>(rnd.below(512 / align) * align);
       std::memcpy(code + len, &e.disp, 4);
@@ -308,6 +352,9 @@ std::string differences(const CpuState& host, const CpuState& guest, const Compa
   field("mxcsr", load<u32>(host.fx + kFxMxcsr) & mask.mxcsr, load<u32>(guest.fx + kFxMxcsr) & mask.mxcsr);
   for (unsigned i = 0; i < 16; i++) {
     const unsigned at = kFxXmm + 16 * i;
+    for (unsigned k : {8u, 0u})
+      field("ymm" + std::to_string(i) + "[" + std::to_string(16 + k) + "]", load<u64>(host.ymm_hi + 16 * i + k),
+            load<u64>(guest.ymm_hi + 16 * i + k));
     field("xmm" + std::to_string(i) + ".hi", load<u64>(host.fx + at + 8), load<u64>(guest.fx + at + 8));
     field("xmm" + std::to_string(i) + ".lo", load<u64>(host.fx + at), load<u64>(guest.fx + at));
   }

@@ -40,13 +40,15 @@ struct CpuState {
   u64 gpr[16] = {};
   u64 flags = 2;
   alignas(16) u8 fx[512] = {};
-  int vector = -1;  // of the exception that it ended with, or -1
-  CpuState();       // FPU and MXCSR as FNINIT and reset leave them
+  u8 ymm_hi[256] = {};  // upper halves of YMM0 to YMM15; zeros on a host without AVX
+  int vector = -1;      // of the exception that it ended with, or -1
+  CpuState();           // FPU and MXCSR as FNINIT and reset leave them
 };
 
 class HostCpu {
  public:
-  HostCpu();  // maps the fixed addresses and installs signal handlers
+  static bool has_avx();  // AVX, AVX2, FMA and F16C
+  HostCpu();              // maps the fixed addresses and installs signal handlers
   u8* data() { return reinterpret_cast<u8*>(kDiffData); }
   void run(CpuState& s, const u8* code, unsigned len);
 };
@@ -75,7 +77,8 @@ struct Encoding {
   u8 bytes[32];
   unsigned len = 0;  // without what follows the ModRM operand; random bytes come after it
   bool memory = false;
-  unsigned reg = 0, rm = 0;
+  unsigned reg = 0, rm = 0, vvvv = 0;
+  unsigned vector_index = 0;  // of a gather
   s32 disp = 0;
 };
 bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e);
