@@ -7,8 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "support/coverage.h"
-
 namespace oriel {
 
 namespace {
@@ -19,16 +17,28 @@ struct HostState {
   u64 gpr[16];
   u64 flags;     // +80
   u64 host_rsp;  // +88
-  u64 target;    // +90
-  s64 vector;    // +98
-  u64 avx;       // +a0: nonzero if the host has it
+  u64 pad0;
+  s64 vector;  // +98
+  u64 avx;     // +a0: nonzero if the host has it
   u64 pad[11];
   alignas(64) u8 fx[512];       // +100
   alignas(64) u8 host_fx[512];  // +300
   u8 ymm_hi[256];               // +500
+  struct {
+    u32 offset;
+    u16 selector;
+  } entry;               // +600: where the tested code starts
+  u64 back;              // +608
+  u16 sel[8];            // +610: by SegReg
+  u64 fs_base, gs_base;  // +620, +628
+  u64 host_fs, host_gs;  // +630, +638
+  u64 rip, error, cr2;   // of an exception
+  u16 cs;
 };
 static_assert(offsetof(HostState, fx) == 0x100 && offsetof(HostState, host_fx) == 0x300 &&
-              offsetof(HostState, ymm_hi) == 0x500);
+              offsetof(HostState, ymm_hi) == 0x500 && offsetof(HostState, entry) == 0x600 &&
+              offsetof(HostState, back) == 0x608 && offsetof(HostState, sel) == 0x610 &&
+              offsetof(HostState, host_gs) == 0x638);
 HostState* const hs = reinterpret_cast<HostState*>(kState);
 
 extern "C" void oriel_host_run();
@@ -56,6 +66,18 @@ oriel_host_run:
   je 1f
   oriel_upper_halves 1
 1:
+  rdfsbase %rax
+  mov %rax, 0x0ff00630
+  rdgsbase %rax
+  mov %rax, 0x0ff00638
+  mov 0x0ff00610, %es
+  mov 0x0ff00616, %ds
+  mov 0x0ff00618, %fs
+  mov 0x0ff0061a, %gs
+  mov 0x0ff00620, %rax
+  wrfsbase %rax
+  mov 0x0ff00628, %rax
+  wrgsbase %rax
   pushq 0x0ff00080
   popfq
   mov 0x0ff00000, %rax
@@ -74,7 +96,7 @@ oriel_host_run:
   mov 0x0ff00068, %r13
   mov 0x0ff00070, %r14
   mov 0x0ff00078, %r15
-  jmp *0x0ff00090
+  ljmp *0x0ff00600
 .globl oriel_host_back
 oriel_host_back:
   mov %rax, 0x0ff00000
@@ -102,54 +124,71 @@ oriel_host_back:
   oriel_upper_halves 0
   vzeroupper
 1:
+  mov %es, 0x0ff00610
+  mov %ss, 0x0ff00614
+  mov %ds, 0x0ff00616
+  mov %fs, 0x0ff00618
+  mov %gs, 0x0ff0061a
+  xor %eax, %eax
+  mov %eax, %es
+  mov %eax, %ds
+  mov %eax, %fs
+  mov %eax, %gs
+  mov $0x2b, %eax
+  mov %eax, %ss
+  mov 0x0ff00630, %rax
+  wrfsbase %rax
+  mov 0x0ff00638, %rax
+  wrgsbase %rax
   fxsave64 0x0ff00100
   fxrstor64 0x0ff00300
   pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx
   ret
 )");
 
+constexpr u8 kInt3 = 0xcc;
+
+// The base of FS is the tested code's here: nothing thread-local may be used.
 void on_signal(int, siginfo_t*, void* context) {
   auto* uc = static_cast<ucontext_t*>(context);
-  hs->vector = static_cast<s64>(uc->uc_mcontext.gregs[REG_TRAPNO]);
-  uc->uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(oriel_host_back);
+  greg_t* const r = uc->uc_mcontext.gregs;
+  hs->vector = static_cast<s64>(r[REG_TRAPNO]);
+  hs->rip = static_cast<u64>(r[REG_RIP]);
+  hs->error = static_cast<u64>(r[REG_ERR]);
+  hs->cr2 = static_cast<u64>(r[REG_CR2]);
+  hs->cs = static_cast<u16>(r[REG_CSGSFS]);
+  r[REG_CSGSFS] = static_cast<greg_t>((static_cast<u64>(r[REG_CSGSFS]) & ~u64{0xffff}) | kDiffCode64);
+  r[REG_RIP] = reinterpret_cast<greg_t>(oriel_host_back);
 }
 
-void map_fixed(u64 at, usize n) {
-  void* p = mmap(reinterpret_cast<void*>(at), n, PROT_READ | PROT_WRITE | PROT_EXEC,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+void map_fixed(u64 at, usize n, int protection) {
+  void* p = mmap(reinterpret_cast<void*>(at), n, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (p != reinterpret_cast<void*>(at)) std::perror("mmap"), std::exit(1);
 }
 
+// Code below 4 GiB that 32-bit code can return to: jmp *back.
+constexpr u64 kTrampoline = kState + 0x800;
+
 }  // namespace
-
-u64 Random::operand() {
-  Random& r = *this;
-  switch (r() % 8) {
-    case 0: return 0;
-    case 1: return ~u64{0};
-    case 2: return u64{1} << (r() & 63);
-    case 3: return (u64{1} << (r() & 63)) - 1;
-    case 4: return static_cast<u64>(static_cast<s64>(static_cast<s8>(r())));
-    case 5: return static_cast<u32>(r());
-    default: return r();
-  }
-}
-
-CpuState::CpuState() {
-  store<u16>(fx + kFxCw, 0x37f);
-  store<u32>(fx + kFxMxcsr, 0x1f80);
-  store<u32>(fx + kFxMxcsr + 4, 0xffff);
-}
 
 bool HostCpu::has_avx() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
 
 HostCpu::HostCpu() {
-  map_fixed(kState, 0x1000);
+  constexpr int kReadWrite = PROT_READ | PROT_WRITE;
+  map_fixed(kState, 0x1000, kReadWrite | PROT_EXEC);
+  map_fixed(kDiffCode, kDiffCodeSize, kReadWrite | PROT_EXEC);
+  map_fixed(kDiffData, kDiffDataSize, kReadWrite);
+  map_fixed(kDiffReadOnly, 0x1000, kReadWrite);
+  std::memset(reinterpret_cast<u8*>(kDiffCode), kInt3, kDiffCodeSize);
+  std::memset(reinterpret_cast<u8*>(kDiffReadOnly), kReadOnlyByte, 0x1000);
+  mprotect(reinterpret_cast<u8*>(kDiffReadOnly), 0x1000, PROT_READ);
   hs->avx = has_avx();
-  map_fixed(kDiffCode, 0x1000);
-  map_fixed(kDiffData, kDiffDataSize);
+  hs->back = reinterpret_cast<u64>(oriel_host_back);
+  static constexpr u8 kJump[] = {0xff, 0x24, 0x25};  // jmp *disp32
+  std::memcpy(reinterpret_cast<u8*>(kTrampoline), kJump, sizeof kJump);
+  store<u32>(reinterpret_cast<u8*>(kTrampoline) + sizeof kJump, static_cast<u32>(kState + offsetof(HostState, back)));
   static u8 stack[65536];
   stack_t ss{};
   ss.ss_sp = stack;
@@ -162,88 +201,48 @@ HostCpu::HostCpu() {
 }
 
 void HostCpu::run(CpuState& s, const u8* code, unsigned len) {
-  u8* at = reinterpret_cast<u8*>(kDiffCode);
+  u8* at = reinterpret_cast<u8*>(kDiffStart);
+  std::memset(at, kInt3, last_len_);
   std::memcpy(at, code, len);
-  static constexpr u8 kJumpBack[6] = {0xff, 0x25, 0, 0, 0, 0};  // jmp [rip]
-  std::memcpy(at + len, kJumpBack, 6);
-  store<u64>(at + len + 6, reinterpret_cast<u64>(oriel_host_back));
+  last_len_ = len + kBackLen;
+  at += len;
+  if (s.sel[kCS] == kDiffCode32) {
+    at[0] = 0xea;  // jmp far
+    store<u32>(at + 1, static_cast<u32>(kTrampoline));
+    store<u16>(at + 5, kDiffCode64);
+  } else {
+    static constexpr u8 kJump[] = {0xff, 0x24, 0x25};
+    std::memcpy(at, kJump, sizeof kJump);
+    store<u32>(at + sizeof kJump, static_cast<u32>(kState + offsetof(HostState, back)));
+  }
   std::memcpy(hs->gpr, s.gpr, sizeof s.gpr);
   std::memcpy(hs->fx, s.fx, sizeof s.fx);
   std::memcpy(hs->ymm_hi, s.ymm_hi, sizeof s.ymm_hi);
+  std::memcpy(hs->sel, s.sel, sizeof s.sel);
+  hs->fs_base = s.fs_base, hs->gs_base = s.gs_base;
   hs->flags = s.flags;
-  hs->target = kDiffCode;
+  hs->entry.offset = static_cast<u32>(kDiffStart);
+  hs->entry.selector = s.sel[kCS];
   hs->vector = -1;
+  hs->rip = kDiffStart + len;
+  hs->cs = s.sel[kCS];
   oriel_host_run();
   std::memcpy(s.gpr, hs->gpr, sizeof s.gpr);
   std::memcpy(s.fx, hs->fx, sizeof s.fx);
   std::memcpy(s.ymm_hi, hs->ymm_hi, sizeof s.ymm_hi);
+  std::memcpy(s.sel, hs->sel, sizeof s.sel);
+  s.sel[kCS] = hs->cs;
   s.flags = hs->flags;
   s.vector = static_cast<int>(hs->vector);
-}
-
-GuestCpu::GuestCpu()
-    : ram_(static_cast<u8*>(
-          mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
-      mem_(ram_, kRamSize),
-      cpu(mem_, bus_) {
-  mem_.set_listener(&cpu);
-  mem_.map(0, kRamSize, mem_.ram_region(), 0);
-  // 64-bit mode at CPL 0 without paging, which no real processor has, spares the test the tables.
-  cpu.cr0 |= kCr0PE | kCr0MP | kCr0NE;
-  cpu.cr4 |= kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4OSXSAVE;
-  cpu.xcr0 = 7;
-  cpu.efer |= kEferLMA | kEferLME;
-  for (unsigned s = 0; s < 6; s++) {
-    cpu.seg[s].base = 0;
-    cpu.seg[s].limit = 0xffffffff;
-    cpu.seg[s].attr = kSegP | kSegS | kSegRW | kSegA;
+  s.rip = hs->rip;
+  s.error = 0, s.address = 0;
+  if (s.vector >= 0) {
+    // With #PF the error code and CR2; CR2 is stale otherwise.
+    if (s.vector >= kTS && s.vector <= kPFv) s.error = static_cast<u32>(hs->error);
+    if (s.vector == kPFv) s.address = hs->cr2;
+    if (s.vector == kBP && (s.rip <= kDiffStart || s.rip > kDiffStart + len) && s.rip - kDiffCode <= kDiffCodeSize)
+      s.vector = -1, s.rip--;  // landed on a stop byte
   }
-  cpu.seg[kCS].attr |= kSegExec | kSegL;
-  cpu.update_mode();
-}
-
-GuestCpu::~GuestCpu() { munmap(ram_, kRamSize); }
-
-void GuestCpu::run(CpuState& s, const u8* code) {
-  mem_.write(kDiffCode, code, 15);
-  std::memcpy(cpu.gpr, s.gpr, sizeof s.gpr);
-  cpu.set_rflags_raw(static_cast<u32>(s.flags));
-  Fpu& f = cpu.fpu;
-  f = Fpu{};
-  f.cw = load<u16>(s.fx + kFxCw);
-  u16 sw = load<u16>(s.fx + kFxSw);
-  f.top = sw >> 11 & 7;
-  f.sw = sw & 0xc7ff;
-  f.tw = s.fx[kFxTw];
-  for (unsigned i = 0; i < 8; i++) {
-    const u8* st = s.fx + kFxSt + 16 * i;
-    f.r[(f.top + i) & 7] = F80{load<u64>(st), load<u16>(st + 8)};
-  }
-  for (unsigned i = 0; i < 16; i++) std::memcpy(&cpu.xmm[i], s.fx + kFxXmm + 16 * i, 16);
-  std::memcpy(cpu.ymm_hi, s.ymm_hi, sizeof s.ymm_hi);
-  cpu.mxcsr = load<u32>(s.fx + kFxMxcsr);
-  cpu.rip = kDiffCode;
-  cpu.events = 0;
-  Cpu::Exit e;
-  unsigned rounds = 0;
-  do e = cpu.execute(cpu.icount + 1);
-  while (e == Cpu::Exit::kAgain && ++rounds < 100);
-  s.vector = e == Cpu::Exit::kFault ? cpu.exc.vector : -1;
-  if (Insn i; s.vector < 0 && decode(code, 15, CodeMode::k64, i) == DecodeStatus::kOk)
-    FormCoverage::get().note(i, CodeMode::k64);
-  std::memcpy(s.gpr, cpu.gpr, sizeof s.gpr);
-  s.flags = cpu.get_rflags();
-  store<u16>(s.fx + kFxCw, f.cw);
-  store<u16>(s.fx + kFxSw, static_cast<u16>((f.sw & 0xc7ff) | f.top << 11));
-  s.fx[kFxTw] = f.tw;
-  for (unsigned i = 0; i < 8; i++) {
-    const F80& r = f.r[(f.top + i) & 7];
-    store<u64>(s.fx + kFxSt + 16 * i, r.m);
-    store<u16>(s.fx + kFxSt + 16 * i + 8, r.se);
-  }
-  for (unsigned i = 0; i < 16; i++) std::memcpy(s.fx + kFxXmm + 16 * i, &cpu.xmm[i], 16);
-  std::memcpy(s.ymm_hi, cpu.ymm_hi, sizeof s.ymm_hi);
-  store<u32>(s.fx + kFxMxcsr, cpu.mxcsr);
 }
 
 // [66] [F2/F3] [REX | VEX] map opcode [ModRM ...] random immediate.
@@ -314,60 +313,6 @@ bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e) {
   }
   for (unsigned k = 0; k < 8; k++) code[len + k] = static_cast<u8>(rnd());
   return true;
-}
-
-void DiffReport::fail(const Form& f, const std::string& text) {
-  note(f);
-  failed_++, bad_++, compared_++;
-  std::printf("%s: %s\n", f.id, text.c_str());
-}
-
-void DiffReport::end_of(const Form& f) {
-  note(f);
-  if (compared_ == 0) fail(f, "no case compared it");
-}
-
-int DiffReport::finish(std::string_view program) const {
-  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed_),
-              static_cast<unsigned long long>(failed_));
-  return failed_ || !passed_ || !FormCoverage::get().save(program);
-}
-
-std::string hex(u64 v) {
-  char b[20];
-  std::snprintf(b, sizeof b, "%llx", static_cast<unsigned long long>(v));
-  return b;
-}
-
-std::string differences(const CpuState& host, const CpuState& guest, const CompareMask& mask) {
-  if (host.vector != guest.vector)
-    return " exception: host " + std::to_string(host.vector) + " guest " + std::to_string(guest.vector);
-  std::string d;
-  auto field = [&](const std::string& name, u64 h, u64 g) {
-    if (h != g) d += " " + name + " host " + hex(h) + " guest " + hex(g);
-  };
-  for (unsigned r = 0; r < 16; r++) field("r" + std::to_string(r), host.gpr[r], guest.gpr[r]);
-  if ((static_cast<u32>(host.flags) ^ static_cast<u32>(guest.flags)) & mask.flags)
-    field("flags", host.flags, guest.flags);
-  field("mxcsr", load<u32>(host.fx + kFxMxcsr) & mask.mxcsr, load<u32>(guest.fx + kFxMxcsr) & mask.mxcsr);
-  for (unsigned i = 0; i < 16; i++) {
-    const unsigned at = kFxXmm + 16 * i;
-    for (unsigned k : {8u, 0u})
-      field("ymm" + std::to_string(i) + "[" + std::to_string(16 + k) + "]", load<u64>(host.ymm_hi + 16 * i + k),
-            load<u64>(guest.ymm_hi + 16 * i + k));
-    field("xmm" + std::to_string(i) + ".hi", load<u64>(host.fx + at + 8), load<u64>(guest.fx + at + 8));
-    field("xmm" + std::to_string(i) + ".lo", load<u64>(host.fx + at), load<u64>(guest.fx + at));
-  }
-  if (!mask.x87) return d;
-  field("fcw", load<u16>(host.fx + kFxCw), load<u16>(guest.fx + kFxCw));
-  field("fsw", load<u16>(host.fx + kFxSw) & mask.sw, load<u16>(guest.fx + kFxSw) & mask.sw);
-  field("ftw", host.fx[kFxTw], guest.fx[kFxTw]);
-  for (unsigned i = 0; i < 8; i++) {
-    const unsigned at = kFxSt + 16 * i;
-    field("st" + std::to_string(i) + ".e", load<u16>(host.fx + at + 8), load<u16>(guest.fx + at + 8));
-    field("st" + std::to_string(i) + ".m", load<u64>(host.fx + at), load<u64>(guest.fx + at));
-  }
-  return d;
 }
 
 }  // namespace oriel

@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
 
       CpuState h = start, g = start;
       host.run(h, e.bytes, insn.len);
-      guest.run(g, e.bytes);
+      guest.run(g, e.bytes, insn.len);
 
       const unsigned bits = insn.osz == 0 ? 8 : 8u << insn.osz;
       unsigned count = static_cast<unsigned>(insn.imm);
@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
         continue;
       }
       char text[128];
-      disassemble(insn, CodeMode::k64, kDiffCode, text, sizeof text);
+      disassemble(insn, CodeMode::k64, kDiffStart, text, sizeof text);
       report.fail(f, std::string(text) + ":" + diff + " (flags in " + hex(start.flags) + ", count " +
                          std::to_string(count) + ")");
     }

@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
 
       CpuState h = start, g = start;
       host.run(h, e.bytes, insn.len);
-      guest.run(g, e.bytes);
+      guest.run(g, e.bytes, insn.len);
       std::string diff;
       if (approximates(f) && h.vector < 0 && g.vector < 0) {
         diff = check_approximation(f, start, insn, source, g);
@@ -236,7 +236,7 @@ int main(int argc, char** argv) {
         continue;
       }
       char line[128];
-      disassemble(insn, CodeMode::k64, kDiffCode, line, sizeof line);
+      disassemble(insn, CodeMode::k64, kDiffStart, line, sizeof line);
       std::string operands;
       for (unsigned r : {static_cast<unsigned>(insn.reg), static_cast<unsigned>(insn.rm)})
         if (r < 16)

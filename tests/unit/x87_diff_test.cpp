@@ -195,7 +195,7 @@ int main(int argc, char** argv) {
 
       CpuState h = start, g = start;
       host.run(h, e.bytes, insn.len);
-      guest.run(g, e.bytes);
+      guest.run(g, e.bytes, insn.len);
       CompareMask mask;
       std::string diff;
       const u16 host_sw = load<u16>(h.fx + kFxSw), guest_sw = load<u16>(g.fx + kFxSw);
@@ -241,7 +241,7 @@ int main(int argc, char** argv) {
         continue;
       }
       char line[128];
-      disassemble(insn, CodeMode::k64, kDiffCode, line, sizeof line);
+      disassemble(insn, CodeMode::k64, kDiffStart, line, sizeof line);
       std::string operands;
       for (unsigned r : {0u, 1u, static_cast<unsigned>(insn.rm & 7)})
         operands += " st" + std::to_string(r) + " " + hex(load<u16>(start.fx + kFxSt + 16 * r + 8)) + ":" +
