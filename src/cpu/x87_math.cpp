@@ -197,6 +197,7 @@ F80 fyl2xp1(F80 x, F80 y, FloatEnv& e) {
   const bool sign = a.sign != b.sign;
   if (a.inf()) {
     if (a.sign || b.zero()) return invalid(e);
+    if (denormal_stop(b.denormal, e)) return y;
     return infinity(b.sign);
   }
   if (a.zero()) {

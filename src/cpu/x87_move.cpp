@@ -131,13 +131,15 @@ bool exec_FLDLN2(Cpu& c, const Insn& i) { return load_constant(c, i, 0xb17217f7d
 
 namespace {
 
-// Stores Convert(ST(0)). The memory write comes before any change of state, for it may fault.
+// Stores Convert(ST(0)). The memory write comes before any change of state, for it may fault; it faults as well when
+// an unmasked exception keeps the value from being stored.
 template <class T, class Convert>
 bool store_mem(Cpu& c, const Insn& i, bool do_pop, T indefinite, Convert convert) {
   if (!c.check_x87()) return false;
   const u64 ea = c.ea(i);
   if (empty(c, 0)) {
-    if ((c.fpu.cw & kFeInvalid) && !c.write<T>(i.seg, ea, indefinite)) return false;
+    const bool masked = c.fpu.cw & kFeInvalid;
+    if (!(masked ? c.write<T>(i.seg, ea, indefinite) : c.probe_write(i.seg, ea, sizeof(T)))) return false;
     note_data(c, i, ea);
     if (underflow(c) && do_pop) pop(c);
     return true;
@@ -145,7 +147,7 @@ bool store_mem(Cpu& c, const Insn& i, bool do_pop, T indefinite, Convert convert
   FloatEnv e = env_of(c);
   T v = convert(st(c, 0), e);
   const bool store = !store_suppressed(e);
-  if (store && !c.write<T>(i.seg, ea, v)) return false;
+  if (!(store ? c.write<T>(i.seg, ea, v) : c.probe_write(i.seg, ea, sizeof(T)))) return false;
   if (!store) {  // nothing was rounded then
     e.flags &= static_cast<u8>(~kFeInexact);
     e.c1 = false;
@@ -183,6 +185,7 @@ bool exec_FSTP_Mft(Cpu& c, const Insn& i) {
   if (!c.check_x87()) return false;
   const u64 ea = c.ea(i);
   const bool none = empty(c, 0);
+  if (!c.probe_write(i.seg, ea, 10)) return false;
   if (!none || (c.fpu.cw & kFeInvalid)) {
     const F80 v = none ? kF80DefaultNan : st(c, 0);
     u8 raw[10];
@@ -221,7 +224,7 @@ bool exec_FBSTP(Cpu& c, const Insn& i) {
     }
   }
   const bool store = none ? (c.fpu.cw & kFeInvalid) != 0 : !store_suppressed(e);
-  if (store && !c.write_bytes(i.seg, ea, raw, 10)) return false;
+  if (!(store ? c.write_bytes(i.seg, ea, raw, 10) : c.probe_write(i.seg, ea, 10))) return false;
   note_data(c, i, ea);
   if (none)
     underflow(c);

@@ -182,7 +182,8 @@ DecodeStatus decode(const u8* p, usize n, CodeMode mode, Insn& out) {
   }
 
   // The form.
-  const unsigned pfx = vex ? vex_pp : rep ? rep : pfx66;
+  unsigned pfx = vex ? vex_pp : rep ? rep : pfx66;
+  if (ORIEL_UNLIKELY(b == 0x90 && (rex & 1) && map == 0)) pfx = kPfxNone;  // F3 with REX.B: not PAUSE but XCHG R8, rAX
   const OpcodeMap& tables = kOpcodeMaps[map];
   unsigned form = tables.opcode[b].slot[variant][pfx];
   u8 modrm = 0;

@@ -12,7 +12,6 @@ enum class FormGroup : u8 {
   kInt,     // int_diff_test
   kSimd,    // simd_diff_test
   kX87,     // x87_diff_test
-  kLegacy,  // not in 64-bit mode: system_test (legacy.asm)
   kSystem,  // what user mode cannot compare: system_test and the boot tests
 };
 
@@ -23,11 +22,6 @@ struct ListedForm {
   const char* why;
 };
 inline constexpr ListedForm kListedForms[] = {
-    {"PAUSE", FormGroup::kSystem, "nothing to compare"},
-    {"MOV_ALOb", FormGroup::kLegacy, "the 64-bit address in the immediate would be random"},
-    {"MOV_eAXOv", FormGroup::kLegacy, "as above"},
-    {"MOV_ObAL", FormGroup::kLegacy, "as above"},
-    {"MOV_OveAX", FormGroup::kLegacy, "as above"},
     {"XSAVE", FormGroup::kSystem, "the host's state components differ"},
     {"XRSTOR", FormGroup::kSystem, "the host's state components differ"},
     {"XSAVEOPT", FormGroup::kSystem, "the host's state components differ"},
@@ -50,7 +44,7 @@ inline FormGroup form_group(const Form& f) {
   const auto index = static_cast<u16>(&f - kForms);
   if (index >= first_simd) return FormGroup::kSimd;
   if (index >= first_system || (f.attrs & END)) return FormGroup::kSystem;
-  return f.attrs & I64 ? FormGroup::kLegacy : FormGroup::kInt;
+  return FormGroup::kInt;
 }
 
 }  // namespace oriel

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -17,9 +18,9 @@ struct HostState {
   u64 gpr[16];
   u64 flags;     // +80
   u64 host_rsp;  // +88
-  u64 pad0;
-  s64 vector;  // +98
-  u64 avx;     // +a0: nonzero if the host has it
+  u64 inside;    // +90: the tested code runs
+  s64 vector;    // +98
+  u64 avx;       // +a0: nonzero if the host has it
   u64 pad[11];
   alignas(64) u8 fx[512];       // +100
   alignas(64) u8 host_fx[512];  // +300
@@ -96,9 +97,11 @@ oriel_host_run:
   mov 0x0ff00068, %r13
   mov 0x0ff00070, %r14
   mov 0x0ff00078, %r15
+  movq $1, 0x0ff00090
   ljmp *0x0ff00600
 .globl oriel_host_back
 oriel_host_back:
+  movq $0, 0x0ff00090
   mov %rax, 0x0ff00000
   mov %rcx, 0x0ff00008
   mov %rdx, 0x0ff00010
@@ -152,6 +155,11 @@ constexpr u8 kInt3 = 0xcc;
 void on_signal(int, siginfo_t*, void* context) {
   auto* uc = static_cast<ucontext_t*>(context);
   greg_t* const r = uc->uc_mcontext.gregs;
+  if (!hs->inside) {  // our own mistake
+    std::printf("signal %lld at %llx address %llx\n", r[REG_TRAPNO], r[REG_RIP], r[REG_CR2]);
+    std::fflush(stdout);
+    _exit(1);
+  }
   hs->vector = static_cast<s64>(r[REG_TRAPNO]);
   hs->rip = static_cast<u64>(r[REG_RIP]);
   hs->error = static_cast<u64>(r[REG_ERR]);
@@ -243,76 +251,6 @@ void HostCpu::run(CpuState& s, const u8* code, unsigned len) {
     if (s.vector == kBP && (s.rip <= kDiffStart || s.rip > kDiffStart + len) && s.rip - kDiffCode <= kDiffCodeSize)
       s.vector = -1, s.rip--;  // landed on a stop byte
   }
-}
-
-// [66] [F2/F3] [REX | VEX] map opcode [ModRM ...] random immediate.
-bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e) {
-  e = Encoding{};
-  u8* code = e.bytes;
-  const std::string ops = std::string(",") + f.operands;
-  // Whether an operand code starts like this.
-  auto uses = [&](const char* code_name) { return ops.find(std::string(",") + code_name) != std::string::npos; };
-  const bool vex = f.attrs & VEX, modrm = f.modrm >= 0, exact = f.modrm >= 0x100;
-  const bool w = f.attrs & W1 || (!(f.attrs & W0) && (rnd() & 1)), opsize = rnd.one_in(4);
-  e.reg = static_cast<unsigned>(rnd() & 15), e.rm = static_cast<unsigned>(rnd() & 15);
-  const unsigned vvvv = static_cast<unsigned>(rnd() & 15);
-  const bool only_register = (f.attrs & REGONLY) || uses("N") || uses("U") || uses("R") || uses("STi");
-  const bool only_memory = (f.attrs & MEMONLY) || uses("M") || uses("Td") || uses("Tq");
-  e.memory = modrm && !exact && !only_register && (only_memory || (rnd() & 1));
-  if (f.modrm >= 0 && f.modrm < 8) e.reg = static_cast<unsigned>(f.modrm);
-  if (e.memory) e.rm = kRBX;
-  const bool vsib = uses("Td") || uses("Tq");
-  if (vsib) e.vector_index = static_cast<unsigned>(rnd() & 15);
-  // The stack pointer keeps its value, as signal handling on the host needs a stack... of its own, but PUSH a valid
-  // one.
-  const bool general_reg = uses("G") || uses("Z") || !modrm, general_rm = uses("E") || uses("R") || uses("Z");
-  if ((general_reg && e.reg == kRSP && f.modrm == 8) || (general_rm && e.rm == kRSP) || (uses("B") && vvvv == kRSP))
-    return false;
-  unsigned& len = e.len;
-  if (vex) {
-    const unsigned pp = f.pfx == FormPfx::P66 ? 1 : f.pfx == FormPfx::PF3 ? 2 : f.pfx == FormPfx::PF2 ? 3 : 0;
-    const bool long_vector = (f.attrs & L1) || ((f.attrs & (VL | LIG)) && (rnd() & 1));
-    e.vvvv = uses("H") || uses("B") ? vvvv : 0;
-    const unsigned low = (~e.vvvv & 15) << 3 | (long_vector ? 4 : 0) | pp;
-    const unsigned not_r = f.modrm < 8 || e.reg < 8 ? 0x80 : 0;
-    if (f.map == FormMap::M0F && e.rm < 8 && !w && (rnd() & 1)) {
-      code[len++] = 0xc5;
-      code[len++] = static_cast<u8>(not_r | low);
-    } else {
-      const bool not_x = e.vector_index < 8;
-      code[len++] = 0xc4;
-      code[len++] = static_cast<u8>(not_r | (not_x ? 0x40 : 0) | (e.rm < 8 ? 0x20 : 0) | static_cast<unsigned>(f.map));
-      code[len++] = static_cast<u8>((w ? 0x80 : 0) | low);
-    }
-  } else {
-    const bool vector =
-        f.attrs & (F_MMX | F_SSE | F_SSE2 | F_SSE3 | F_SSSE3 | F_SSE41 | F_SSE42 | F_AES | F_PCLMUL | F_X87);
-    const bool crc = std::string(f.mnemonic) == "CRC32";
-    if (f.pfx == FormPfx::P66 || (opsize && f.pfx != FormPfx::NP && !(f.attrs & F_ADX) && (!vector || crc)))
-      code[len++] = 0x66;
-    if (f.pfx == FormPfx::PF3) code[len++] = 0xf3;
-    if (f.pfx == FormPfx::PF2) code[len++] = 0xf2;
-    if ((f.attrs & REPS) && (rnd() & 1)) code[len++] = rnd() & 1 ? 0xf3 : 0xf2;
-    const u8 rex = static_cast<u8>((w ? 8 : 0) | (e.reg > 7 && f.modrm == 8 ? 4 : 0) | (e.rm > 7 ? 1 : 0));
-    if (!(f.attrs & F_X87) && (rex || (rnd() & 1))) code[len++] = static_cast<u8>(0x40 | rex);
-    if (f.map != FormMap::M1) code[len++] = 0x0f;
-    if (f.map == FormMap::M38) code[len++] = 0x38;
-    if (f.map == FormMap::M3A) code[len++] = 0x3a;
-  }
-  code[len++] = static_cast<u8>(f.opcode + (uses("Z") ? e.rm & 7 : 0));
-  if (exact) {
-    code[len++] = static_cast<u8>(f.modrm);
-  } else if (modrm) {
-    code[len++] = static_cast<u8>((e.memory ? 0x80 : 0xc0) | (e.reg & 7) << 3 | (vsib ? 4 : e.rm & 7));
-    if (vsib) code[len++] = static_cast<u8>((rnd() & 3) << 6 | (e.vector_index & 7) << 3 | kRBX);
-    if (e.memory) {
-      e.disp = static_cast<s32>(rnd.below(512 / align) * align);
-      std::memcpy(code + len, &e.disp, 4);
-      len += 4;
-    }
-  }
-  for (unsigned k = 0; k < 8; k++) code[len + k] = static_cast<u8>(rnd());
-  return true;
 }
 
 }  // namespace oriel

@@ -1,5 +1,4 @@
-// What the differential tests share: random encodings of a form, and running code on this machine's own processor.
-// x86-64 hosts under Linux only.
+// Running code on this machine's own processor, as GuestCpu does in tier 0. x86-64 hosts under Linux only.
 #pragma once
 
 #include <string>
@@ -21,17 +20,5 @@ class HostCpu {
   static constexpr unsigned kBackLen = 7;  // of the jump behind the tested code
   unsigned last_len_ = 0;
 };
-
-// A random encoding of `f` for 64-bit mode. A memory operand is [RBX + disp32], disp a multiple of `align` below 512.
-// False when the registers picked cannot be used (RSP as an operand that is written).
-struct Encoding {
-  u8 bytes[32];
-  unsigned len = 0;  // without what follows the ModRM operand; random bytes come after it
-  bool memory = false;
-  unsigned reg = 0, rm = 0, vvvv = 0;
-  unsigned vector_index = 0;  // of a gather
-  s32 disp = 0;
-};
-bool encode(const Form& f, Random& rnd, unsigned align, Encoding& e);
 
 }  // namespace oriel

@@ -607,6 +607,9 @@ void directed() {
   i = one(m64, {0x67, 0xa1, 1, 2, 3, 0x84});
   expect(i.len == 6 && i.imm == 0x84030201, "moffs32");
   expect(ends_block(one(m64, {0xeb, 0xfe})) && ends_block(one(m64, {0x06})) && !ends_block(one(m64, {0x90})), "END");
+  // Zydis says PAUSE here; processors exchange R8 (SDM Vol. 2, NOP: 90 is a NOP without REX.B only).
+  expect(one(m64, {0xf3, 0x41, 0x90}).op == OP_XCHG_ZveAX_d, "F3 90 with REX.B");
+  expect(one(m64, {0xf3, 0x48, 0x90}).op == OP_PAUSE, "PAUSE with REX.W");
   char tiny[4];
   expect(disassemble(one(m64, {0x90}), m64, 0, tiny, 3) == 2 && tiny[2] == 0, "short buffer");
 }

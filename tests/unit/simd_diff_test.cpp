@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "support/diff_runner.h"
 #include "support/form_groups.h"
-#include "support/host_diff.h"
 
 using namespace oriel;
 
@@ -128,12 +128,9 @@ u32 random_mxcsr(Random& r) {
 
 int main(int argc, char** argv) {
   const unsigned per_form = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1500;
-  Random rnd(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
-  HostCpu host;
-  GuestCpu guest;
-  DiffReport report;
-  u8* const data = host.data();
-  u8* const mid = data + kDiffDataSize / 2;
+  DiffRunner d(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
+  Random& rnd = d.rnd;
+  u8* const mid = d.host.data() + kDiffDataSize / 2;
 
   for (u16 fi = 0; fi < kFormCount; fi++) {
     const Form& f = kForms[fi];
@@ -141,28 +138,23 @@ int main(int argc, char** argv) {
     const std::string id = f.id, mnemonic = f.mnemonic;
     const bool image = id == "FXSAVE" || id == "FXRSTOR";
     const int kind = lanes(f);
-    for (unsigned n = 0; n < per_form && !report.full(f); n++) {
-      Encoding e;
-      if (!encode(f, rnd, rnd.one_in(8) && !image ? 1 : 16, e)) continue;
-      Insn insn;
-      if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk || form_of(insn.op) != fi) {
-        if (mnemonic == "NOP") continue;  // the ModRM byte of another row of the group
-        report.fail(
-            f, std::string("our own encoding decodes as ") + (insn.op == OP_UD ? "#UD" : kForms[form_of(insn.op)].id));
-        continue;
-      }
-
+    for (unsigned n = 0; n < per_form && !d.full(f); n++) {
+      EncodeOptions o;
+      if (!(f.attrs & O64) && rnd.one_in(3)) o.mode = CodeMode::k32;
+      o.align = rnd.one_in(8) && !image ? 1 : 16;
+      o.any_address = !image && (rnd() & 1);
+      DiffCase c;
+      if (!d.begin(f, o, c)) continue;
+      const Encoding& e = c.e;
+      CpuState& start = c.start;
       if (id == "NOP_0D" && !e.memory) continue;
-      CpuState start;
-      for (u64& r : start.gpr) r = rnd.operand();
       if (mnemonic.starts_with("PCMPESTR")) {
+        if (c.insn.base == kRAX || c.insn.base == kRDX || c.insn.index == kRAX || c.insn.index == kRDX) continue;
         start.gpr[kRAX] = static_cast<u64>(static_cast<s64>(rnd() % 40) - 20);
         start.gpr[kRDX] = static_cast<u64>(static_cast<s64>(rnd() % 40) - 20);
       }
-      start.gpr[kRSP] = kDiffMid;
-      if (e.memory) start.gpr[kRBX] = kDiffMid;
-      if (mnemonic.starts_with("MASKMOV")) start.gpr[kRDI] = kDiffMid + (rnd() & 0xff);
-      start.flags = (static_cast<u32>(rnd()) & kArith) | 2;
+      if (mnemonic.ends_with("MASKMOVQ") || mnemonic.ends_with("MASKMOVDQU"))
+        start.gpr[kRDI] = kDiffMid + (rnd() & 0xff);
       store<u32>(start.fx + kFxMxcsr, random_mxcsr(rnd));
       for (unsigned i = 0; i < 16; i++)
         vector_operand(rnd, rnd.one_in(4) ? static_cast<int>(rnd.below(3)) : kind, start.fx + kFxXmm + 16 * i);
@@ -197,55 +189,49 @@ int main(int argc, char** argv) {
         store<u16>(other.fx + kFxSw, static_cast<u16>(rnd() & 0x7f00));
         store<u16>(other.fx + kFxCw, static_cast<u16>(0x37f | (rnd() & 0xc00)));
         store<u32>(other.fx + kFxMxcsr, random_mxcsr(rnd) | (rnd.one_in(8) ? 0x10000u : 0));
-        std::memcpy(mid + e.disp, other.fx, sizeof other.fx);
+        std::memcpy(c.operand, other.fx, sizeof other.fx);
       }
-      if (id == "LDMXCSR")
-        store<u32>(mid + e.disp, random_mxcsr(rnd) | (rnd.one_in(8) ? 1u << (18 + rnd.below(14)) : 0));
-      guest.set_data(data);
+      if (id == "LDMXCSR" && c.operand)
+        store<u32>(c.operand, random_mxcsr(rnd) | (rnd.one_in(8) ? 1u << (18 + rnd.below(14)) : 0));
       u8 source[16] = {};
-      if (approximates(f)) std::memcpy(source, e.memory ? mid + e.disp : start.fx + kFxXmm + 16 * insn.rm, 16);
+      const u8* from = start.fx + kFxXmm + 16 * c.insn.rm;
+      if (e.memory) from = reinterpret_cast<const u8*>(c.address);  // the host's address as well
+      const u64 end = kDiffReadOnly + 0x1000;
+      if (approximates(f) && (!e.memory || (c.address >= kDiffData && c.address < end)))
+        std::memcpy(source, from, e.memory ? std::min<u64>(16, end - c.address) : 16);
 
-      CpuState h = start, g = start;
-      host.run(h, e.bytes, insn.len);
-      guest.run(g, e.bytes, insn.len);
+      d.run(c);
+      const CpuState &h = c.host, &g = c.guest;
       std::string diff;
       if (approximates(f) && h.vector < 0 && g.vector < 0) {
-        diff = check_approximation(f, start, insn, source, g);
+        diff = check_approximation(f, start, c.insn, source, g);
         if (load<u32>(h.fx + kFxMxcsr) != load<u32>(start.fx + kFxMxcsr)) diff += " the host changed MXCSR";
       } else {
         CompareMask mask;
         if (id == "CVTPI2PS_VxQq" && e.memory) mask.x87 = false;
-        diff = differences(h, g, mask);
-        if (id == "FXSAVE" && h.vector < 0) {
+        const bool fxsave = id == "FXSAVE" && h.vector < 0;
+        diff = d.compare(c, mask, !fxsave);
+        if (fxsave) {
           // Not compared: FOP, FIP and FDP (see above) and what the instruction leaves alone.
           u8 ours[kFxSize], theirs[kFxSize];
-          std::memcpy(ours, guest.data() + kDiffDataSize / 2 + e.disp, kFxSize);
-          std::memcpy(theirs, mid + e.disp, kFxSize);
+          std::memcpy(ours, d.guest.data() + (c.address - kDiffData), kFxSize);
+          std::memcpy(theirs, c.operand, kFxSize);
           for (u8* p : {ours, theirs}) {
             std::memset(p + kFxTw + 1, 0, kFxMxcsr - kFxTw - 1);
             std::memset(p + kFxMxcsr + 4, 0, 4);
             for (unsigned i = 0; i < 8; i++) std::memset(p + kFxSt + 16 * i + 10, 0, 6);
           }
           if (std::memcmp(ours, theirs, kFxSize) != 0) diff += " image";
-        } else if (std::memcmp(data, guest.data(), kDiffDataSize) != 0) {
-          diff += " memory";
         }
       }
-      if (diff.empty()) {
-        report.pass(f);
-        continue;
-      }
-      char line[128];
-      disassemble(insn, CodeMode::k64, kDiffStart, line, sizeof line);
       std::string operands;
-      for (unsigned r : {static_cast<unsigned>(insn.reg), static_cast<unsigned>(insn.rm)})
+      for (unsigned r : {static_cast<unsigned>(c.insn.reg), static_cast<unsigned>(c.insn.rm)})
         if (r < 16)
           operands += " xmm" + std::to_string(r) + " " + hex(load<u64>(start.fx + kFxXmm + 16 * r + 8)) + ":" +
                       hex(load<u64>(start.fx + kFxXmm + 16 * r));
-      report.fail(
-          f, std::string(line) + ":" + diff + " (mxcsr in " + hex(load<u32>(start.fx + kFxMxcsr)) + operands + ")");
+      d.verdict(c, diff, ", mxcsr in " + hex(load<u32>(start.fx + kFxMxcsr)) + operands);
     }
-    report.end_of(f);
+    d.report.end_of(f);
   }
-  return report.finish("simd_diff");
+  return d.report.finish("simd_diff");
 }

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "support/diff_runner.h"
 #include "support/form_groups.h"
-#include "support/host_diff.h"
 
 using namespace oriel;
 
@@ -139,33 +139,23 @@ u64 ulps(const u8* a, const u8* b) {
 
 int main(int argc, char** argv) {
   const unsigned per_form = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 3000;
-  Random rnd(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
-  HostCpu host;
-  GuestCpu guest;
-  DiffReport report;
-  u8* const data = host.data();
-  u8* const mid = data + kDiffDataSize / 2;
+  DiffRunner d(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
+  Random& rnd = d.rnd;
 
   for (u16 fi = 0; fi < kFormCount; fi++) {
     const Form& f = kForms[fi];
     if (form_group(f) != FormGroup::kX87) continue;
     const std::string id = f.id;
     const unsigned approximate = approximate_results(f);
-    for (unsigned n = 0; n < per_form && !report.full(f); n++) {
-      Encoding e;
-      if (!encode(f, rnd, 1, e)) continue;
-      Insn insn;
-      if (decode(e.bytes, 15, CodeMode::k64, insn) != DecodeStatus::kOk) {
-        report.fail(f, "our own encoding does not decode");
-        continue;
-      }
-      if (form_of(insn.op) != fi) continue;  // the ModRM byte of another row
-
-      CpuState start;
-      for (u64& r : start.gpr) r = rnd.operand();
-      start.gpr[kRSP] = kDiffMid;
-      start.gpr[kRBX] = kDiffMid;
-      start.flags = (static_cast<u32>(rnd()) & kArith) | 2;
+    const bool image = f.operands == std::string("M");  // a state of which not all is compared
+    for (unsigned n = 0; n < per_form && !d.full(f); n++) {
+      EncodeOptions o;
+      if (rnd.one_in(3)) o.mode = CodeMode::k32;
+      o.any_address = !image && (rnd() & 1);
+      DiffCase c;
+      if (!d.begin(f, o, c)) continue;
+      CpuState& start = c.start;
+      const Insn& insn = c.insn;
       static constexpr u16 kPrecision[] = {0, 0x200, 0x300, 0x300};
       u16 cw =
           static_cast<u16>(0x40 | kPrecision[rnd.below(4)] | (rnd() & 3) << 10 | (rnd.one_in(4) ? rnd() & 0x3f : 0x3f));
@@ -190,17 +180,14 @@ int main(int argc, char** argv) {
         store<u16>(a + 24, static_cast<u16>((load<u16>(a + 24) & 0x8000) | (0x4000 - rnd.below(50))));
         store<u64>(a, rnd() | u64{1} << 63), store<u64>(a + 16, rnd() | u64{1} << 63);
       }
-      memory_operand(rnd, f, mid + e.disp);
-      guest.set_data(data);
+      if (c.operand) memory_operand(rnd, f, c.operand);
 
-      CpuState h = start, g = start;
-      host.run(h, e.bytes, insn.len);
-      guest.run(g, e.bytes, insn.len);
+      d.run(c);
+      CpuState &h = c.host, &g = c.guest;
       CompareMask mask;
-      std::string diff;
       const u16 host_sw = load<u16>(h.fx + kFxSw), guest_sw = load<u16>(g.fx + kFxSw);
       if (id.starts_with("FPREM") && (host_sw & guest_sw & 0x400)) {
-        report.pass(f);
+        d.verdict(c, "", "");
         continue;
       }
       if (approximate && h.vector < 0 && g.vector < 0) {
@@ -219,37 +206,24 @@ int main(int argc, char** argv) {
         if (host_sw & ~cw & 3) mask.sw &= static_cast<u16>(~0x4700), mask.flags = kDF;
         if (id.find("COMI") != std::string::npos) mask.sw &= static_cast<u16>(~0x0200);
       }
-      diff = differences(h, g, mask);
-      if (id == "FNSTENV" || id == "FNSAVE") {
+      const bool save = (id == "FNSTENV" || id == "FNSAVE") && h.vector < 0;
+      std::string diff = d.compare(c, mask, !save);
+      if (save) {
         // The pointers are not compared.
         u8 ours[112], theirs[112];
-        std::memcpy(ours, guest.data() + kDiffDataSize / 2 + e.disp, 112);
-        std::memcpy(theirs, mid + e.disp, 112);
-        for (u8* p : {ours, theirs}) std::memset(p + 12, 0, 16);
+        std::memcpy(ours, d.guest.data() + (c.address - kDiffData), 112);
+        std::memcpy(theirs, c.operand, 112);
+        const unsigned word = c.insn.osz == 1 ? 2 : 4;
+        for (u8* p : {ours, theirs}) std::memset(p + 3 * word, 0, 4 * word);
         if (std::memcmp(ours, theirs, sizeof ours) != 0) diff += " image";
-      } else if (std::memcmp(data, guest.data(), kDiffDataSize) != 0) {
-        diff += " memory";
-        for (unsigned k = 0; k < 10; k++)
-          if (mid[e.disp + static_cast<int>(k)] != guest.data()[kDiffDataSize / 2 + e.disp + static_cast<int>(k)]) {
-            diff += " from byte " + std::to_string(k) + ": host " + hex(load<u64>(mid + e.disp)) + " guest " +
-                    hex(load<u64>(guest.data() + kDiffDataSize / 2 + e.disp));
-            break;
-          }
       }
-      if (diff.empty()) {
-        report.pass(f);
-        continue;
-      }
-      char line[128];
-      disassemble(insn, CodeMode::k64, kDiffStart, line, sizeof line);
       std::string operands;
       for (unsigned r : {0u, 1u, static_cast<unsigned>(insn.rm & 7)})
         operands += " st" + std::to_string(r) + " " + hex(load<u16>(start.fx + kFxSt + 16 * r + 8)) + ":" +
                     hex(load<u64>(start.fx + kFxSt + 16 * r));
-      report.fail(f, std::string(line) + ":" + diff + " (cw " + hex(cw) + " sw " + hex(sw) + " tw " +
-                         hex(start.fx[kFxTw]) + operands + ")");
+      d.verdict(c, diff, ", cw " + hex(cw) + " sw " + hex(sw) + " tw " + hex(start.fx[kFxTw]) + operands);
     }
-    report.end_of(f);
+    d.report.end_of(f);
   }
-  return report.finish("x87_diff");
+  return d.report.finish("x87_diff");
 }
