@@ -97,6 +97,8 @@ const Option kMachine[] = {
      }},
     {"bios", "F", "the firmware; default: Debian's SeaBIOS", text<&Options::bios>},
     {"vgabios", "F", "the VGA firmware; default: Debian's", text<&Options::vgabios>},
+    {"test-device", nullptr, "the ports through which test programs report (docs/conformance.md)",
+     [](Options& o, const char*, std::string&) { return o.test_device = true; }},
 };
 const Option kIo[] = {
     {"serial", "stdio|file:F|none", "where COM1 goes; default stdio (Ctrl-A x quits, Ctrl-A h lists more)",
@@ -195,7 +197,8 @@ std::string help_text() {
     s += "\n";
   }
   s += "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions\n"
-       "ran out, 4 the guest shut itself down by a triple fault, 128 + N ended by signal N.\n"
+       "ran out, 4 the guest shut itself down by a triple fault, 5 it failed by its own report to the test device,\n"
+       "128 + N ended by signal N.\n"
        "A writable image is locked by IMAGE.lock while it is in use.\n";
   return s;
 }

@@ -8,7 +8,14 @@
 
 namespace oriel::cli {
 
-enum ExitStatus : int { kPoweredOff = 0, kUsage = 2, kTimeOut = 3, kTripleFaulted = 4, kSignal = 128 };
+enum ExitStatus : int {
+  kPoweredOff = 0,
+  kUsage = 2,
+  kTimeOut = 3,
+  kTripleFaulted = 4,
+  kGuestFailed = 5,
+  kSignal = 128
+};
 
 struct Target {
   enum class Kind : u8 { kStdio, kNone, kFile } kind = Kind::kStdio;
@@ -21,6 +28,7 @@ struct Options {
   char boot = 0;
   bool snapshot = false;
   u64 memory_mib = 512;
+  bool test_device = false;
   std::string bios = "/usr/share/seabios/bios-256k.bin", vgabios = "/usr/share/seabios/vgabios-stdvga.bin";
   Target serial, debugcon{Target::Kind::kNone, {}};
   std::string display_png, stats_json, script;

@@ -99,6 +99,7 @@ class Run {
     if (o_.ns_per_insn) config.ns_per_insn = o_.ns_per_insn;
     config.append = o_.append;
     config.boot_order = o_.boot;
+    config.test_device = o_.test_device;
     void* ram = ::mmap(nullptr, config.memory_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (ram == MAP_FAILED) return usage("cannot have " + std::to_string(o_.memory_mib) + " MiB of memory");
@@ -244,6 +245,7 @@ class Run {
         next_hash += o_.hash_every;
       }
       if (status == MachineStatus::kPoweredOff) return kPoweredOff;
+      if (status == MachineStatus::kFailed) return kGuestFailed;
       if (status == MachineStatus::kTripleFault) {
         std::fprintf(stderr, "oriel: the guest shut itself down by a triple fault\n%s\n",
                      m.triple_fault_report().c_str());

@@ -172,8 +172,9 @@ void Lapic::send_ipi() {
   if (fixed && vector < 16) return error(kEsrSendVector);
   switch (shorthand) {
     case 0: deliver(static_cast<u8>(icr_hi_ >> 24), icr_lo_ & 0x800, mode, vector, false); break;
-    case 1:  // to itself: fixed only
+    case 1:  // to itself: Fixed. The manual calls the rest invalid (table 11-3), yet test programs send themselves INIT
       if (mode == kFixed) accept(vector, false);
+      if (mode == kInit) notify(w_.init);
       break;
     case 2:
       if (fixed || mode == kNmi || mode == kSmi) deliver(0xff, false, mode, vector, false);

@@ -32,11 +32,7 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
       }),
       lapic_(*this, {.intr = [this](bool) { update_intr(); },
                      .nmi = [this] { cpu_.raise_nmi(); },
-                     .init =
-                         [this] {
-                           want_init_ = true;
-                           cpu_.request_exit();
-                         },
+                     .init = [this] { init_cpu(); },
                      .smi = {},
                      .sipi = {},
                      .eoi = [this](u8 vector) { ioapic_.eoi(vector); },
@@ -63,11 +59,7 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
       i8042_(*this, {.irq1 = irq_line(1, kIsa),
                      .irq12 = irq_line(12, kIsa),
                      .a20 = [this](bool on) { set_a20(kA20Keyboard, on); },
-                     .reset =
-                         [this] {
-                           want_reset_ = true;
-                           cpu_.request_exit();
-                         }}),
+                     .reset = [this] { init_cpu(); }}),
       com1_(*this, 0x3f8, irq_line(4, kIsa), [this](const u8* p, usize n) { host_.serial_output(0, p, n); }),
       com2_(*this, 0x2f8, irq_line(3, kIsa), [this](const u8* p, usize n) { host_.serial_output(1, p, n); }),
       pm_(*this, {.sci = irq_line(9, kSci),
@@ -78,13 +70,10 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
                         cpu_.request_exit();
                       },
                   .smi = {}}),
-      port92_([this](bool on) { set_a20(kA20Port92, on); },
-              [this] {
-                want_reset_ = true;
-                cpu_.request_exit();
-              }),
+      port92_([this](bool on) { set_a20(kA20Port92, on); }, [this] { init_cpu(); }),
       debugcon_([this](u8 byte) { host_.debug_output(byte); }),
-      sysctrl_([this](bool) {
+      sysctrl_([this](bool hard) {
+        if (!hard) return init_cpu();
         want_reset_ = true;
         cpu_.request_exit();
       }),
@@ -148,6 +137,7 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
   store<u16>(&i440fx_.config[0x2c], 0x1af4);
   store<u16>(&i440fx_.config[0x2e], 0x1100);
   map_ports();
+  if (config_.test_device) add_test_device();
   host_zero_ns_ = last_exit_ns_ = host_.monotonic_ns();
 }
 
@@ -173,12 +163,33 @@ void MachineImpl::map_ports() {
   for (const Range& r : ranges) io_.add(r.first, r.count, r.handler, r.max_size);
 }
 
+void MachineImpl::add_test_device() {
+  test_device_ = std::make_unique<TestDevice>(TestDevice::Hooks{.exit =
+                                                                    [this](u32 status) {
+                                                                      powered_off_ = true;
+                                                                      failed_ = status != 0;
+                                                                      cpu_.request_exit();
+                                                                    },
+                                                                .set_line =
+                                                                    [this](unsigned line, bool level) {
+                                                                      if (line < 16)
+                                                                        isa_irq(line, kTest, level);
+                                                                      else
+                                                                        ioapic_.set_irq(line, level);
+                                                                    }});
+  io_.add(TestDevice::kScratch, TestDevice::kScratchSize, test_device_.get(), 4);
+  io_.add(TestDevice::kExit, TestDevice::kExitSize, test_device_.get(), 4);
+  io_.add(TestDevice::kLines, TestDevice::kLineCount, test_device_.get(), 1);
+  mem_.map(TestDevice::kMemory, TestDevice::kMemorySize, mem_.add_mmio(test_device_.get(), TestDevice::kMemorySize), 0);
+}
+
 void MachineImpl::all_devices(auto&& f) {
   Device* const devices[] = {&pic_,    &lapic_, &ioapic_, &pit_,   &hpet_,   &rtc_,      &i8042_,
                              &com1_,   &com2_,  &pm_,     &dma_,   &port92_, &debugcon_, &sysctrl_,
                              &fw_cfg_, &pci_,   &i440fx_, &piix3_, &ide_,    &piix4_pm_, &vga_};
   for (Device* d : devices) f(*d);
   if (virtio_) f(*virtio_);
+  if (test_device_) f(*test_device_);
 }
 
 // ---- interrupts --------------------------------------------------------------------------------
@@ -211,6 +222,14 @@ u8 MachineImpl::interrupt_acknowledge() {
 void MachineImpl::set_a20(u8 source, bool on) {
   a20_sources_ = static_cast<u8>(on ? a20_sources_ | source : a20_sources_ & ~source);
   cpu_.set_a20(a20_sources_ != 0);
+}
+
+// What asserts INIT: an interprocessor interrupt, and the resets that are only the processor's (the keyboard
+// controller's, port 92's, and CF9's when it is not a hard one). Memory and devices stay; the firmware sees from the
+// CMOS shutdown status why it runs.
+void MachineImpl::init_cpu() {
+  want_init_ = true;
+  cpu_.request_exit();
 }
 
 void MachineImpl::map_lapic(u64 base, bool enabled) {
@@ -261,7 +280,7 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
   while (cpu_.icount < target && stuck < kMaxStuck) {
     act_on_requests();
     if (powered_off_) {
-      status = MachineStatus::kPoweredOff;
+      status = failed_ ? MachineStatus::kFailed : MachineStatus::kPoweredOff;
       break;
     }
     run_due(now());
@@ -319,7 +338,7 @@ u64 MachineImpl::idle_ns() {
 // ---- what a host may ask -----------------------------------------------------------------------
 
 void MachineImpl::reset() {
-  want_reset_ = want_init_ = powered_off_ = false;
+  want_reset_ = want_init_ = powered_off_ = failed_ = false;
   a20_sources_ = 0;
   std::fill(std::begin(irq_sources_), std::end(irq_sources_), u8{0});
   all_devices([](Device& d) { d.reset(); });

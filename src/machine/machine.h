@@ -25,7 +25,8 @@ struct MachineConfig {
   std::unique_ptr<BlockDevice> virtio;  // virtio-blk
   std::vector<u8> kernel, initrd;       // direct Linux boot, bzImage
   std::string append;
-  char boot_order = 0;  // 'c' disk, 'd' cdrom; 0: disk, then CD
+  char boot_order = 0;       // 'c' disk, 'd' cdrom; 0: disk, then CD
+  bool test_device = false;  // devices/test_device.h
 };
 
 enum class MachineStatus : u8 {
@@ -33,6 +34,7 @@ enum class MachineStatus : u8 {
   kIdle,         // the guest is halted; nothing to do until idle_ns passes or input comes
   kPoweredOff,   // ACPI S5 (or port-based shutdown)
   kTripleFault,  // shut itself down; text in triple_fault_report(). With reset_on_triple_fault false only
+  kFailed,       // ended the run through the test device, with a status that is not zero
 };
 
 class Machine {

@@ -20,6 +20,7 @@
 #include "devices/port92.h"
 #include "devices/rtc.h"
 #include "devices/sysctrl.h"
+#include "devices/test_device.h"
 #include "devices/uart.h"
 #include "devices/vga.h"
 #include "devices/virtio_blk.h"
@@ -69,7 +70,7 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
 
  private:
   // Who drives an ISA interrupt line. A line is asserted while any of them asserts it.
-  enum IrqSource : u8 { kIsa = 1, kPci = 2, kHpet = 4, kSci = 8 };
+  enum IrqSource : u8 { kIsa = 1, kPci = 2, kHpet = 4, kSci = 8, kTest = 16 };
 
   // Port F0: writing it withdraws IRQ 13. PC/AT Technical Reference.
   struct FpuPort final : PortHandler {
@@ -85,7 +86,9 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   void update_intr();
   void set_a20(u8 source, bool on);
   void map_lapic(u64 base, bool enabled);
+  void init_cpu();
   void map_ports();
+  void add_test_device();
   void set_up_cmos();
   void all_devices(auto&& f);
   u64 guest_time();
@@ -132,11 +135,12 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   std::unique_ptr<u8[], Free> vram_;  // from calloc: costs the host only what is touched
   Vga vga_;
   std::unique_ptr<VirtioBlk> virtio_;
+  std::unique_ptr<TestDevice> test_device_;
 
   u8 irq_sources_[16] = {};
   u8 a20_sources_ = 0;
   u64 lapic_mapped_ = 0;  // 0: nowhere
-  bool want_reset_ = false, want_init_ = false, powered_off_ = false, in_run_ = false;
+  bool want_reset_ = false, want_init_ = false, powered_off_ = false, failed_ = false, in_run_ = false;
   std::string report_;
   std::vector<u64> page_hash_;
   u64 ram_hash_ = 0;

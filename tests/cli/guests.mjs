@@ -74,6 +74,47 @@ table: dw 0
   dd 0
 `;
 
+/** Uses the test device's scratch port and interrupt lines, and ends the run with `status`; 9 when they do not work.
+ * @param {number} status */
+export const testDevice = (status) => `${HEAD}
+  mov eax, 0x12345678
+  out 0xe0, eax
+  in al, 0xe2
+  cmp al, 0x34
+  jne .failed
+  in ax, 0xe0
+  cmp ax, 0x5678
+  jne .failed
+  mov word [0x2c], irq3         ; IRQ 3 is vector 0x0b as the firmware leaves the 8259s
+  mov word [0x2e], 0
+  in al, 0x21
+  and al, ~8 & 0xff
+  out 0x21, al
+  mov dx, 0x2003
+  mov al, 1
+  sti
+  out dx, al
+  nop
+  cli
+  cmp byte [hits], 1
+  jne .failed
+  mov eax, ${status}
+.end:
+  out 0xf4, eax
+  hlt
+.failed:
+  mov eax, 9
+  jmp .end
+irq3:
+  inc byte [cs:hits]
+  push ax
+  mov al, 0x20
+  out 0x20, al
+  pop ax
+  iret
+hits: db 0
+`;
+
 /** A disk of `sectors` whose boot sector is `source`.
  * @param {string} dir @param {string} name @param {string} source @param {number} [sectors] */
 export function makeDisk(dir, name, source, sectors = 2048) {

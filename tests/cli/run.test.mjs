@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { describe, test } from "node:test";
 
 import { HOSTS, oriel, Run, temporary } from "../harness.mjs";
-import { HALT, makeDisk, SECTOR, TRIPLE_FAULT, WRITE } from "./guests.mjs";
+import { HALT, makeDisk, SECTOR, testDevice, TRIPLE_FAULT, WRITE } from "./guests.mjs";
 
 const WRITTEN = Buffer.alloc(SECTOR, "W");
 
@@ -73,6 +73,21 @@ for (const host of HOSTS) {
       assert.match(stderr, /^oriel: the guest shut itself down by a triple fault\n/);
       assert.match(stderr, /RAX=0000000012345678/);
       assert.match(stderr, /RIP=0000000000007c[0-9a-f]{2}/);
+    });
+
+    test("--test-device: the guest ends the run, with exit status 0 or 5", async (t) => {
+      for (const [value, expected] of /** @type {[number, number][]} */ ([[0, 0], [7, 5]])) {
+        const image = makeDisk(temporary(t), "disk.img", testDevice(value));
+        const { status, stderr } = await oriel(host, ["run", "--hda", image, "--test-device", "--max-seconds", "60"]);
+        assert.equal(stderr, "");
+        assert.equal(status, expected);
+      }
+    });
+
+    test("without --test-device there is none", async (t) => {
+      const image = makeDisk(temporary(t), "disk.img", testDevice(0));
+      const { status } = await oriel(host, ["run", "--hda", image, "--max-seconds", "2.5"]);
+      assert.equal(status, 3);
     });
 
     test("--help", async () => {

@@ -34,6 +34,7 @@ export enum MachineStatus {
   Idle,
   PoweredOff,
   TripleFault,
+  Failed,
 }
 
 /** What a script asks of the host next (src/machine/script.h). */
@@ -68,6 +69,8 @@ export interface MachineConfig {
   initrd?: Uint8Array | undefined;
   append?: string | undefined;
   bootOrder?: "c" | "d" | undefined;
+  /** The ports through which test programs report. */
+  testDevice?: boolean | undefined;
   disks: Partial<Record<DiskSlot, Disk>>;
   /** A test script, and what error messages call it. */
   script?: { text: Uint8Array; name: string } | undefined;
@@ -134,7 +137,7 @@ interface Exports {
 }
 
 // Numbered as in wasm_host.cpp.
-const CONFIG_NUMBER = { memoryBytes: 0, deterministic: 1, nsPerInsn: 2, bootOrder: 3 } as const;
+const CONFIG_NUMBER = { memoryBytes: 0, deterministic: 1, nsPerInsn: 2, bootOrder: 3, testDevice: 4 } as const;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, kernel: 2, initrd: 3, append: 4 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
 
@@ -197,6 +200,7 @@ export class Core {
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
+    e.oriel_config_number(CONFIG_NUMBER.testDevice, Number(config.testDevice ?? false));
     const blobs: Partial<Record<keyof typeof CONFIG_BLOB, Uint8Array | undefined>> = {
       bios: config.bios,
       vgabios: config.vgabios,

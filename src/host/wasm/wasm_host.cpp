@@ -91,7 +91,7 @@ bool can_allocate(usize n) {
 
 // ---- Configuration, before create ------------------------------------------------------------------
 
-enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder };
+enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice };
 enum class ConfigBlob : u32 { kBios, kVgaBios, kKernel, kInitrd, kAppend };
 enum class DiskSlot : u32 { kHda, kHdb, kCdrom, kVirtio };
 
@@ -102,6 +102,7 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kDeterministic: c.deterministic = value != 0; break;
     case ConfigNumber::kNsPerInsn: c.ns_per_insn = static_cast<u32>(value); break;
     case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
+    case ConfigNumber::kTestDevice: c.test_device = value != 0; break;
   }
 }
 

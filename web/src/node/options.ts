@@ -4,7 +4,7 @@
 /** A wrong call or input: one line on stderr, exit status 2. */
 export class UsageError extends Error {}
 
-export const EXIT = { poweredOff: 0, usage: 2, timeOut: 3, tripleFault: 4 } as const;
+export const EXIT = { poweredOff: 0, usage: 2, timeOut: 3, tripleFault: 4, guestFailed: 5 } as const;
 
 export type SerialTarget = { kind: "stdio" } | { kind: "none" } | { kind: "file"; path: string };
 
@@ -19,6 +19,7 @@ export interface RunOptions {
   boot?: "c" | "d";
   snapshot: boolean;
   memoryMib: number;
+  testDevice: boolean;
   bios: string;
   vgabios: string;
   serial: SerialTarget;
@@ -126,6 +127,11 @@ const GROUPS: Group[] = [
       },
       { name: "bios", value: "F", help: "the firmware; default: Debian's SeaBIOS", set: (o, v) => void (o.bios = v) },
       { name: "vgabios", value: "F", help: "the VGA firmware; default: Debian's", set: (o, v) => void (o.vgabios = v) },
+      {
+        name: "test-device",
+        help: "the ports through which test programs report (docs/conformance.md)",
+        set: (o) => void (o.testDevice = true),
+      },
     ],
   },
   {
@@ -213,7 +219,8 @@ export function runHelp(): string {
   }
   lines.push(
     "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions",
-    "ran out, 4 the guest shut itself down by a triple fault, 128 + N ended by signal N.",
+    "ran out, 4 the guest shut itself down by a triple fault, 5 it failed by its own report to the test device,",
+    "128 + N ended by signal N.",
     "A writable image is locked by IMAGE.lock while it is in use.",
     "",
   );
@@ -224,6 +231,7 @@ export function parseRunOptions(args: string[]): RunOptions {
   const o: RunOptions = {
     snapshot: false,
     memoryMib: 512,
+    testDevice: false,
     bios: "/usr/share/seabios/bios-256k.bin",
     vgabios: "/usr/share/seabios/vgabios-stdvga.bin",
     serial: { kind: "stdio" },

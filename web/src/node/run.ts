@@ -55,6 +55,7 @@ function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
     initrd: read(o.initrd),
     append: o.append,
     bootOrder: o.boot,
+    testDevice: o.testDevice,
     script: o.script === undefined ? undefined : { text: readWhole(o.script), name: o.script },
   };
 }
@@ -167,6 +168,7 @@ class Run {
         nextHash += o.hashEvery ?? Infinity;
       }
       if (status === MachineStatus.PoweredOff) return EXIT.poweredOff;
+      if (status === MachineStatus.Failed) return EXIT.guestFailed;
       if (status === MachineStatus.TripleFault) {
         process.stderr.write(`oriel: the guest shut itself down by a triple fault\n${core.tripleFaultReport()}\n`);
         return EXIT.tripleFault;

@@ -199,7 +199,7 @@ class CpuWorker {
       this.nextHash += config.hashEvery ?? Infinity;
     }
     this.postSerial();
-    if (status === MachineStatus.PoweredOff) return this.enter("poweredOff");
+    if (status === MachineStatus.PoweredOff || status === MachineStatus.Failed) return this.enter("poweredOff");
     if (status === MachineStatus.TripleFault) return this.enter("tripleFault");
     if (performance.now() - this.statusMs >= STATUS_MS) this.postStatus();
     if (idle) this.sleep(core);
