@@ -89,6 +89,8 @@ enum : u64 {
   kEferLMA = 1u << 10,
   kEferNXE = 1u << 11,
 };
+// DR6 (SDM Vol. 3, 17.2.3)
+enum : u32 { kDr6BD = 1u << 13, kDr6BS = 1u << 14, kDr6BT = 1u << 15 };
 // Vectors (SDM Vol. 3, 6.3.1)
 enum Vector : u8 {
   kDE = 0,
@@ -207,12 +209,13 @@ class CpuBus {
 enum CpuEvent : u32 {
   kEvIntr = 1 << 0,      // INTR pin is high
   kEvNmi = 1 << 1,       // NMI pending
-  kEvShadow = 1 << 2,    // interrupts and debug traps are held off for one instruction (STI, MOV SS, POP SS)
+  kEvShadow = 1 << 2,    // interrupts are held off for one instruction (STI, MOV SS, POP SS)
   kEvTrap = 1 << 3,      // single-stepping (TF), or instruction breakpoints armed: one instruction at a time
   kEvExit = 1 << 4,      // request_exit(): return from run()
   kEvHalt = 1 << 5,      // in HLT
   kEvShutdown = 1 << 6,  // triple fault
   kEvDebug = 1 << 7,     // a debug exception is due after this instruction (data breakpoint, TF)
+  kEvMovSs = 1 << 8,     // beside kEvShadow, of MOV SS and POP SS: debug exceptions are held off as well
 };
 
 // Result of a run().
@@ -277,6 +280,7 @@ class Cpu final : public PhysMemListener {
   u64 pdpte[4] = {};  // PAE page-directory pointers, loaded with CR3
   bool nmi_blocked = false;
   bool fault_in_new_task = false;  // a task switch raised `exc` after its point of no return: rip is the new task's
+  bool step_trap = false;          // the instruction being executed, alone, ends in a single-step trap
   u32 pending_dr6 = 0;             // DR6 bits of a debug exception that is due (kEvDebug)
 
   struct Msrs {
@@ -284,7 +288,8 @@ class Cpu final : public PhysMemListener {
         sysenter_eip = 0;
     u64 tsc_adjust = 0, tsc_offset = 0, tsc_aux = 0, pat = 0x0007040600070406, misc_enable = 1;
     u64 mtrr_def_type = 0, mtrr_fixed[11] = {}, mtrr_phys[16] = {};
-    u64 spec_ctrl = 0, debugctl = 0, mcg_status = 0, mc_ctl[8] = {}, mc_status[8] = {};
+    u64 spec_ctrl = 0, debugctl = 0, mcg_status = 0, mc_ctl[8] = {}, mc_status[8] = {}, mc_addr[8] = {},
+        mc_misc[8] = {};
     u64 bios_sign_id = 0, feature_control = 1;
   } msr;
 

@@ -592,7 +592,7 @@ bool exec_ENTER(Cpu& c, const Insn& i) {
     return false;
   };
   if (!c.push(bp, i.osz)) return fail();
-  u64 frame = c.gpr[kRSP] & c.sp_mask;
+  u64 frame = c.gpr[kRSP];  // with a 32-bit operand all of ESP, also when SS makes the stack 16 bits wide
   for (unsigned n = 1; n < level; n++) {
     bp -= size;
     u64 v = 0;
@@ -608,7 +608,7 @@ bool exec_ENTER(Cpu& c, const Insn& i) {
   // The new top of the stack must be writable (SDM Vol. 2, ENTER).
   if (!c.probe_write(kSS, sp, static_cast<u32>(size))) return fail();
   c.set_sp(sp);
-  c.set_reg(kRBP, frame, c.sp_mask == 0xffff && i.osz == 2 ? 2u : i.osz);
+  c.set_reg(kRBP, frame, i.osz);
   return true;
 }
 

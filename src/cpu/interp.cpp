@@ -17,9 +17,9 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     events &= ~static_cast<u32>(kEvExit);
     return EventAction::kExit;
   }
-  bool shadow = events & kEvShadow;
-  events &= ~static_cast<u32>(kEvShadow);
-  if (shadow) {
+  const bool shadow = events & kEvShadow, debug_held = events & kEvMovSs;
+  events &= ~static_cast<u32>(kEvShadow | kEvMovSs);
+  if (debug_held) {
     single = true;
     return EventAction::kGo;
   }
@@ -33,7 +33,7 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
       return EventAction::kAgain;
     }
   }
-  if ((events & kEvNmi) && !nmi_blocked) {
+  if ((events & kEvNmi) && !nmi_blocked && !shadow) {
     events &= ~static_cast<u32>(kEvNmi | kEvHalt);
     nmi_blocked = true;
     stats.interrupts++;
@@ -41,7 +41,7 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     if (!interrupt(kNMI, IntKind::kExternal, false, 0)) deliver_exception();
     return EventAction::kAgain;
   }
-  if ((events & kEvIntr) && (rflags & kIF)) {
+  if ((events & kEvIntr) && (rflags & kIF) && !shadow) {
     events &= ~static_cast<u32>(kEvHalt);
     stats.interrupts++;
     fault_rip = rip;
@@ -49,6 +49,7 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     return EventAction::kAgain;
   }
   if (events & kEvHalt) return EventAction::kHalted;
+  single = shadow;
   if (events & kEvTrap) {
     single = true;
     // Instruction breakpoints are faults before the instruction, once per RF.
@@ -74,7 +75,7 @@ RunResult Cpu::run(u64 limit) {
   u32 spins = 0;
   for (;;) {
     bool single = false;
-    const u32 shadow = events & kEvShadow;
+    const u32 shadow = events & (kEvShadow | kEvMovSs);
     if (ORIEL_UNLIKELY(events != 0)) {
       switch (handle_events(single)) {
         case EventAction::kGo: break;
@@ -90,7 +91,7 @@ RunResult Cpu::run(u64 limit) {
       events |= shadow;  // it is for the next instruction, which has not come yet
       return RunResult::kBudget;
     }
-    bool tf = rflags & kTF;
+    step_trap = rflags & kTF;
     bool rf = rflags & kRF;
     Exit e = execute(single ? icount + 1 : limit);
     if (e != Exit::kNormal) {
@@ -101,8 +102,9 @@ RunResult Cpu::run(u64 limit) {
       if (++spins > max_spins) return RunResult::kBudget;
     } else if (single) {
       if (rf) rflags &= ~static_cast<u32>(kRF);
-      if (tf) {
-        pending_dr6 |= 1u << 14;  // DR6.BS
+      // MOV SS loses its own single-step trap (SDM Vol. 3, 6.8.3); what else is due waits.
+      if (step_trap && !(events & kEvMovSs)) {
+        pending_dr6 |= kDr6BS;
         raise_event(kEvDebug);
       }
       update_mode();

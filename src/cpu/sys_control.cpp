@@ -77,8 +77,6 @@ constexpr Fixed kFixed[] = {
     {0x1dc, 0},
     {0x1dd, 0},
     {0x1de, 0},
-    {0x49, 0},   // IA32_PRED_CMD (write only)
-    {0x10b, 0},  // IA32_FLUSH_CMD (write only)
 };
 
 int mtrr_fixed_slot(u32 index) {
@@ -171,7 +169,8 @@ bool Cpu::read_msr(u32 index, u64& v) {
   }
   if (index >= 0x400 && index < 0x420) {
     u32 bank = (index - 0x400) / 4, reg = index & 3;
-    v = reg == 0 ? msr.mc_ctl[bank] : reg == 1 ? msr.mc_status[bank] : 0;
+    const u64* const regs[4] = {msr.mc_ctl, msr.mc_status, msr.mc_addr, msr.mc_misc};
+    v = regs[reg][bank];
     return true;
   }
   switch (index) {
@@ -218,17 +217,17 @@ bool Cpu::write_msr(u32 index, u64 v) {
   }
   if (index >= 0x400 && index < 0x420) {
     u32 bank = (index - 0x400) / 4, reg = index & 3;
-    if (reg == 0) {
-      msr.mc_ctl[bank] = v;
-    } else {
-      if (v) return raise(kGP, 0);  // only zeros may be written
-      if (reg == 1) msr.mc_status[bank] = 0;
-    }
+    // Every error reporting bit at once, or none; a status can only be cleared.
+    if (reg == 0 && v && ~v) return raise(kGP, 0);
+    if (reg == 1 && v) return raise(kGP, 0);
+    u64* const regs[4] = {msr.mc_ctl, msr.mc_status, msr.mc_addr, msr.mc_misc};
+    regs[reg][bank] = v;
     return true;
   }
   switch (index) {
     case 0x10: msr.tsc_adjust += v - read_tsc(); return true;
     case 0x1b: return bus.set_apic_base(v) || raise(kGP, 0);
+    case 0x49: return !(v & ~u64{1}) || raise(kGP, 0);  // IA32_PRED_CMD, write only: nothing is predicted
     case 0x8b: msr.bios_sign_id = v; return true;
     case 0x277:
       if (!valid_types(v, 7)) return raise(kGP, 0);

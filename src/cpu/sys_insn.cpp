@@ -166,7 +166,7 @@ bool exec_POP_GS(Cpu& c, const Insn& i) { return pop_seg(c, i, kGS); }
 
 bool exec_POP_SS(Cpu& c, const Insn& i) {
   if (!pop_seg(c, i, kSS)) return false;
-  c.raise_event(kEvShadow);
+  c.raise_event(kEvShadow | kEvMovSs);
   return true;
 }
 
@@ -175,7 +175,7 @@ bool exec_MOV_EvSw(Cpu& c, const Insn& i) { return store_word(c, i, c.seg[i.reg]
 bool exec_MOV_SwEw(Cpu& c, const Insn& i) {
   u16 sel;
   if (!read_ew(c, i, sel) || !c.load_segment(i.reg, sel)) return false;
-  if (i.reg == kSS) c.raise_event(kEvShadow);
+  if (i.reg == kSS) c.raise_event(kEvShadow | kEvMovSs);
   return true;
 }
 
@@ -255,7 +255,14 @@ bool exec_RETF_Iw(Cpu& c, const Insn& i) { return c.far_ret(i.osz, static_cast<u
 bool exec_IRET(Cpu& c, const Insn& i) { return settle(c, c.iret(i.osz)); }
 
 bool exec_INT3(Cpu& c, const Insn&) { return settle(c, c.interrupt(kBP, Cpu::IntKind::kSoftTrap, false, 0)); }
-bool exec_INT1(Cpu& c, const Insn&) { return settle(c, c.interrupt(kDB, Cpu::IntKind::kInt1, false, 0)); }
+bool exec_INT1(Cpu& c, const Insn&) {
+  if (!settle(c, c.interrupt(kDB, Cpu::IntKind::kInt1, false, 0))) return false;
+  // A debug exception that MOV SS held off is part of this one.
+  if (c.pending_dr6) c.dr[6] = (c.dr[6] & ~u64{0xf}) | c.pending_dr6;
+  c.pending_dr6 = 0;
+  c.events &= ~static_cast<u32>(kEvDebug);
+  return true;
+}
 
 bool exec_INT_Ib(Cpu& c, const Insn& i) {
   return settle(c, c.interrupt(static_cast<u8>(i.imm), Cpu::IntKind::kSoftware, false, 0));
@@ -290,6 +297,7 @@ bool exec_SYSCALL(Cpu& c, const Insn&) {
   flat_ss(c, static_cast<u16>(cs + 8), 0);
   c.cpl = 0;
   write_flags(c, 0, static_cast<u32>(c.msr.fmask) | kRF | kVM);
+  c.step_trap = c.rflags & kTF;  // not in the kernel when it masks TF
   return true;
 }
 
@@ -306,6 +314,11 @@ bool exec_SYSRET(Cpu& c, const Insn& i) {
   c.cpl = 3;
   c.set_rflags_raw(flags & ~static_cast<u32>(kRF | kVM));
   c.update_mode();
+  if (flags & kTF) {  // as if the SYSCALL had just completed
+    c.pending_dr6 |= kDr6BS;
+    c.raise_event(kEvDebug);
+  }
+  c.step_trap = false;
   return true;
 }
 

@@ -31,6 +31,7 @@ bool deliver_through_ivt(Cpu& c, u8 vector, bool redirected) {
   else
     cleared |= kIF | kAC;
   write_flags(c, 0, cleared);
+  c.step_trap = false;
   return true;
 }
 
@@ -190,6 +191,7 @@ bool Cpu::interrupt(u8 vector, IntKind kind, bool has_error, u32 error) {
   if (!ok) return false;
   bool interrupt_gate = type == kTypeInt || type == kTypeInt16;
   write_flags(*this, 0, kClearedOnDelivery | (interrupt_gate ? kIF : 0));
+  step_trap = false;  // INT n has cleared TF when its trap would come (SDM Vol. 3, 17.3.1.4)
   return true;
 }
 
@@ -201,6 +203,7 @@ void Cpu::deliver_exception() {
     fault_in_new_task = false;
     if (e.vector == kPFv) cr2 = e.cr2;
     if (e.vector == kDB) {
+      if (pending_dr6 & kDr6BD) rflags |= kRF;  // general detect is a fault
       dr[6] = (dr[6] & ~u64{0xf}) | pending_dr6;
       pending_dr6 = 0;
       events &= ~static_cast<u32>(kEvDebug);

@@ -28,7 +28,7 @@ bool debug_register(Cpu& c, unsigned& n) {
   }
   if (!need_cpl0(c)) return false;
   if (c.dr[7] & 1 << 13) {
-    c.pending_dr6 |= 1u << 13;
+    c.pending_dr6 |= kDr6BD;
     return c.raise(kDB);
   }
   return true;

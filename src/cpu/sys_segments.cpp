@@ -374,7 +374,8 @@ bool Cpu::far_call(u16 sel, u64 offset, unsigned osz) {
   return true;
 }
 
-// After a return to an outer level, data segments that the outer level may not use become null.
+// After a return to an outer level, data segments that the outer level may not use become null. Their bases stay: in
+// 64-bit mode those of FS and GS are in use with a null selector.
 static void drop_inner_segments(Cpu& c) {
   for (unsigned s : {kES, kDS, kFS, kGS}) {
     SegCache& g = c.seg[s];
@@ -383,7 +384,6 @@ static void drop_inner_segments(Cpu& c) {
     g.sel = 0;
     g.attr = 0;
     g.limit = 0;
-    g.base = 0;
     c.update_seg(s);
   }
 }

@@ -171,7 +171,7 @@ bool task_switch(Cpu& c, u16 sel, const Descriptor& d, TaskSwitch how, bool has_
   }
   if (ip > c.seg[kCS].limit) return c.raise(kGP, 0);
   if (trap & 1) {
-    c.pending_dr6 |= 1u << 15;  // DR6.BT
+    c.pending_dr6 |= kDr6BT;
     c.raise_event(kEvDebug);
   }
   c.fault_in_new_task = false;

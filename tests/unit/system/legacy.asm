@@ -135,4 +135,20 @@ TEST "LES and LDS", "Vol. 2, LDS", PROT32
   hlt
 EXPECT HALT, NOERR, ANY, R_RAX, 0, 0x123, R_RBX, 0, DATA16, R_RCX, 0, DATA16
 
+TEST "ENTER with a 32-bit operand on a 16-bit stack", "Vol. 2, ENTER", PROT32
+  mov ax, DATA16
+  mov ss, ax
+  mov esp, 0x57000
+  mov ebp, 0x12345678
+  enter 8, 1
+  hlt
+EXPECT HALT, NOERR, ANY, R_RBP, 0, 0x56ffc, R_RSP, 0, 0x56ff0, M32, 0x6ffc, 0x12345678, M32, 0x6ff8, 0x56ffc
+
+TEST "ENTER with a 16-bit operand on a 32-bit stack", "Vol. 2, ENTER", PROT32
+  mov esp, 0x57000
+  mov ebp, 0x12345678
+  o16 enter 8, 1
+  hlt
+EXPECT HALT, NOERR, ANY, R_RBP, 0, 0x12346ffe, R_RSP, 0, 0x56ff4, M16, 0x56ffe, 0x5678, M16, 0x56ffc, 0x6ffe
+
 END_TESTS

@@ -295,4 +295,47 @@ TEST "XSETBV in user mode", "Vol. 2, XSETBV", LONG64 | USER, CR4_OSFXSR | CR4_OS
 .fault: xsetbv
 EXPECT GP, 0, .fault
 
+TEST "a return to user mode leaves the base of a GS that it makes null", "Vol. 2, IRET", LONG64
+  mov eax, DATA32
+  mov gs, ax
+  mov ecx, 0xc0000101
+  mov eax, DATA
+  xor edx, edx
+  wrmsr
+  mov dword [DATA + 8], 0x1234
+  push qword UDATA
+  push qword STACK3
+  push qword 2
+  push qword UCODE64
+  push qword .user
+  iretq
+.user:
+  mov ecx, gs
+  mov eax, [gs:8]
+.fault: ud2
+EXPECT UD, NOERR, .fault, R_RAX, 0, 0x1234, R_RCX, 0, 0
+
+TEST "machine-check banks", "Vol. 3, 16.3.2", LONG64
+  mov ecx, 0x402                ; IA32_MC0_ADDR
+  mov eax, 0x12345678
+  mov edx, 0x9abcdef0
+  wrmsr
+  rdmsr
+  mov ebx, eax
+  dec ecx                       ; IA32_MC0_STATUS
+  xor eax, eax
+  xor edx, edx
+  wrmsr
+  inc eax
+.fault: wrmsr
+EXPECT GP, 0, .fault, R_RBX, 0, 0x12345678
+
+TEST "IA32_PRED_CMD cannot be read", "Vol. 4, table 2-2", LONG64
+  mov ecx, 0x49
+  mov eax, 1
+  xor edx, edx
+  wrmsr
+.fault: rdmsr
+EXPECT GP, 0, .fault
+
 END_TESTS
