@@ -51,5 +51,8 @@ union alignas(16) V128 {
   s64 sq[2];
 };
 static_assert(sizeof(V128) == 16);
+struct V256 {
+  V128 h[2];  // the lower half first
+};
 
 }  // namespace oriel

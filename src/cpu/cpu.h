@@ -268,7 +268,7 @@ class Cpu final : public PhysMemListener {
   TlbEntry* tlb = nullptr;  // table in force: tlb_tables[mmu]
 
   V128 xmm[16] = {};
-  V128 ymm_hi[16] = {};  // upper halves, for the AVX to come
+  V128 ymm_hi[16] = {};  // upper halves of YMM0 to YMM15
   u32 mxcsr = 0x1f80;
   Fpu fpu;
 
@@ -499,6 +499,7 @@ class Cpu final : public PhysMemListener {
   bool check_x87(bool waiting = true);  // CR0.EM, TS; waiting: a pending unmasked exception is #MF
   bool check_mmx();                     // EM -> #UD, TS -> #NM, pending -> #MF; then TOP = 0, tags valid on use
   bool check_sse();                     // EM, OSFXSR -> #UD, TS -> #NM
+  bool check_avx();                     // mode, OSXSAVE, XCR0 -> #UD, TS -> #NM
 
   PhysMem& mem;
   CpuBus& bus;

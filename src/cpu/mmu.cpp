@@ -304,7 +304,7 @@ void phys_read(Cpu& c, u64 pa, u8* out, u32 n) {
     std::memcpy(out, p.host + off, n);
   } else if (p.mmio) {
     c.stats.mmio_reads++;
-    u32 step = n == 8 || n == 4 || n == 2 || n == 1 ? n : n == 16 ? 8 : 1;
+    u32 step = n == 8 || n == 4 || n == 2 || n == 1 ? n : n % 8 == 0 ? 8 : 1;
     for (u32 i = 0; i < n; i += step) {
       u64 v = p.mmio->mmio_read(p.mmio_offset + off + i, step);
       std::memcpy(out + i, &v, step);
@@ -323,7 +323,7 @@ void phys_write(Cpu& c, u64 pa, const u8* in, u32 n) {
     c.mem.note_write(p, pa, n);
   } else if (p.mmio) {
     c.stats.mmio_writes++;
-    u32 step = n == 8 || n == 4 || n == 2 || n == 1 ? n : n == 16 ? 8 : 1;
+    u32 step = n == 8 || n == 4 || n == 2 || n == 1 ? n : n % 8 == 0 ? 8 : 1;
     for (u32 i = 0; i < n; i += step) {
       u64 v = 0;
       std::memcpy(&v, in + i, step);

@@ -34,6 +34,64 @@ inline bool sse_finish(Cpu& c, const FloatEnv& e) {
 // already: then the host's own arithmetic gives the same bits and flags on normal operands with normal results.
 ORIEL_INLINE bool host_arithmetic(const Cpu& c) { return (c.mxcsr & 0xffe0) == 0x1fa0; }
 
+// What the operation of one instruction works with, over all of its lanes.
+struct FpCall {
+  FloatEnv env;
+  bool host;
+  unsigned imm;
+  FpCall(const Cpu& c, const Insn& i) : env(sse_env(c)), host(host_arithmetic(c)), imm(static_cast<unsigned>(i.imm)) {}
+};
+
+// All lanes: reg = Op(first source, r/m), for VEX in both halves. The exceptions of all lanes are raised together.
+template <bool kVex, class Op>
+bool fp_vector(Cpu& c, const Insn& i) {
+  V256 s;
+  if constexpr (kVex) {
+    if (!avx_ready(c) || !ymm_source(c, i, s)) return false;
+  } else {
+    if (!sse_ready(c) || !xmm_source(c, i, s.h[0])) return false;
+  }
+  FpCall f(c, i);
+  V256 r{};
+  r.h[0] = Op::op(first_source<kVex>(c, i), s.h[0], f);
+  if constexpr (kVex)
+    if (halves(i) == 2) r.h[1] = Op::op(c.ymm_hi[i.vvvv], s.h[1], f);
+  if (!sse_finish(c, f.env)) return false;
+  set_xmm<kVex>(c, i.reg, r.h[0]);
+  if constexpr (kVex) c.ymm_hi[i.reg] = r.h[1];
+  return true;
+}
+
+template <class B>
+ORIEL_INLINE B& low(V128& v) {
+  if constexpr (sizeof(B) == 4)
+    return v.d[0];
+  else
+    return v.q[0];
+}
+// The lowest lane; the others are the first source's.
+template <bool kVex, class B, class Op>
+bool fp_scalar(Cpu& c, const Insn& i) {
+  B s;
+  if (!ready<kVex>(c) || !xmm_source_low<B>(c, i, s)) return false;
+  FpCall f(c, i);
+  V128 r = first_source<kVex>(c, i);
+  low<B>(r) = Op::op(low<B>(r), s, f);
+  if (!sse_finish(c, f.env)) return false;
+  set_xmm<kVex>(c, i.reg, r);
+  return true;
+}
+// Lane by lane.
+template <class B, class Op>
+struct Packed {
+  static V128 op(const V128& first, const V128& second, FpCall& f) {
+    auto a = lanes<B>(first);
+    const auto b = lanes<B>(second);
+    for (usize k = 0; k < a.size(); k++) a[k] = Op::op(a[k], b[k], f);
+    return join<V128>(a);
+  }
+};
+
 template <class B>
 struct Format;
 template <>

@@ -31,8 +31,8 @@ u64 exact(u64 a, u64 b, FloatEnv& e) {
 template <Arith kOp>
 struct Binary {
   template <class B>
-  static ORIEL_INLINE B op(B a, B b, bool host, FloatEnv& e) {
-    if (ORIEL_LIKELY(host && plain(a) && plain(b))) {
+  static ORIEL_INLINE B op(B a, B b, FpCall& f) {
+    if (ORIEL_LIKELY(f.host && plain(a) && plain(b))) {
       using H = typename Format<B>::Host;
       const H x = std::bit_cast<H>(a), y = std::bit_cast<H>(b);
       H r;
@@ -48,18 +48,18 @@ struct Binary {
         if (static_cast<B>(a << 1) == 0 || (kOp == Arith::kMul && static_cast<B>(b << 1) == 0)) return bits;
       }
     }
-    return exact<kOp>(a, b, e);
+    return exact<kOp>(a, b, f.env);
   }
 };
 
 struct Sqrt {
-  static ORIEL_INLINE u32 op(u32, u32 b, bool host, FloatEnv& e) {
-    if (host && ordinary(b) && !(b >> 31)) return std::bit_cast<u32>(std::sqrt(std::bit_cast<float>(b)));
-    return f32_sqrt(b, e);
+  static ORIEL_INLINE u32 op(u32, u32 b, FpCall& f) {
+    if (f.host && ordinary(b) && !(b >> 31)) return std::bit_cast<u32>(std::sqrt(std::bit_cast<float>(b)));
+    return f32_sqrt(b, f.env);
   }
-  static ORIEL_INLINE u64 op(u64, u64 b, bool host, FloatEnv& e) {
-    if (host && ordinary(b) && !(b >> 63)) return std::bit_cast<u64>(std::sqrt(std::bit_cast<double>(b)));
-    return f64_sqrt(b, e);
+  static ORIEL_INLINE u64 op(u64, u64 b, FpCall& f) {
+    if (f.host && ordinary(b) && !(b >> 63)) return std::bit_cast<u64>(std::sqrt(std::bit_cast<double>(b)));
+    return f64_sqrt(b, f.env);
   }
 };
 
@@ -70,67 +70,44 @@ FloatCmp compare(u64 a, u64 b, bool quiet, FloatEnv& e) { return f64_compare(a, 
 template <FloatCmp kWant>
 struct Extreme {
   template <class B>
-  static ORIEL_INLINE B op(B a, B b, bool, FloatEnv& e) {
-    const B r = compare(a, b, false, e) == kWant ? a : b;
+  static ORIEL_INLINE B op(B a, B b, FpCall& f) {
+    const B r = compare(a, b, false, f.env) == kWant ? a : b;
     constexpr B kSign = B{1} << (sizeof(B) * 8 - 1);
     const B mag = r & ~kSign;
-    if (e.daz && mag && !(mag >> Format<B>::kFraction)) return r & kSign;
+    if (f.env.daz && mag && !(mag >> Format<B>::kFraction)) return r & kSign;
     return r;
   }
 };
 
-template <class B>
-B predicate(B a, B b, unsigned p, FloatEnv& e) {
-  p &= 7;
-  const bool quiet = p == 0 || p == 3 || p == 4 || p == 7;
-  const FloatCmp r = compare(a, b, quiet, e);
-  static constexpr u8 truth[4] = {// bit r: the predicate holds for that outcome (less, equal, greater, unordered)
-                                  1 << kCmpEqual, 1 << kCmpLess, 1 << kCmpLess | 1 << kCmpEqual, 1 << kCmpUnordered};
-  const bool holds = (truth[p & 3] >> r & 1) != (p >> 2);
-  return holds ? static_cast<B>(~B{0}) : B{0};
-}
-
-// ---- instructions --------------------------------------------------------------------------------
-
-// All lanes: reg = Op(reg, r/m).
-template <class B, class Op>
-bool packed(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const bool host = host_arithmetic(c);
-  auto a = lanes<B>(c.xmm[i.reg]);
-  const auto b = lanes<B>(s);
-  for (usize k = 0; k < a.size(); k++) a[k] = Op::op(a[k], b[k], host, e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg] = join<V128>(a);
-  return true;
-}
-template <class B>
-ORIEL_INLINE B& low(V128& v) {
-  if constexpr (sizeof(B) == 4)
-    return v.d[0];
-  else
-    return v.q[0];
-}
-template <class B, class Op>
-bool scalar(Cpu& c, const Insn& i) {
-  B s;
-  if (!sse_ready(c) || !xmm_source_low<B>(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const B r = Op::op(low<B>(c.xmm[i.reg]), s, host_arithmetic(c), e);
-  if (!sse_finish(c, e)) return false;
-  low<B>(c.xmm[i.reg]) = r;
-  return true;
-}
+// The predicates of CMPPS (SDM Vol. 2, table 3-1): SSE has the first eight.
+template <unsigned kPredicates>
+struct Predicate {
+  template <class B>
+  static B op(B a, B b, FpCall& f) {
+    const unsigned p = f.imm & (kPredicates - 1);
+    const bool quiet = ((p & 3) == 0 || (p & 3) == 3) != (p >> 4);
+    constexpr unsigned kLt = 1 << kCmpLess, kEq = 1 << kCmpEqual, kUn = 1 << kCmpUnordered;
+    // Bit r: the predicate holds for that outcome. Bit 2 of the predicate inverts it.
+    static constexpr u8 truth[8] = {kEq, kLt, kLt | kEq, kUn, kEq | kUn, kLt | kUn, kLt | kEq | kUn, 0};
+    const bool holds = (truth[(p & 3) | (p >> 1 & 4)] >> compare(a, b, quiet, f.env) & 1) != (p >> 2 & 1);
+    return holds ? static_cast<B>(~B{0}) : B{0};
+  }
+};
 
 }  // namespace
 
-#define FOUR(NAME, ...)                                                                       \
-  bool exec_##NAME##PS_VxWx(Cpu& c, const Insn& i) { return packed<u32, __VA_ARGS__>(c, i); } \
-  bool exec_##NAME##PD_VxWx(Cpu& c, const Insn& i) { return packed<u64, __VA_ARGS__>(c, i); } \
-  bool exec_##NAME##SS_VxWd(Cpu& c, const Insn& i) { return scalar<u32, __VA_ARGS__>(c, i); } \
-  bool exec_##NAME##SD_VxWq(Cpu& c, const Insn& i) { return scalar<u64, __VA_ARGS__>(c, i); }
+// The SSE and the VEX executor of a row, packed and scalar.
+#define VECTOR(ID, OPERANDS, ...)                                                                    \
+  bool exec_##ID##_##OPERANDS(Cpu& c, const Insn& i) { return fp_vector<false, __VA_ARGS__>(c, i); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return fp_vector<true, __VA_ARGS__>(c, i); }
+#define SCALAR(ID, OPERANDS, B, ...)                                                                    \
+  bool exec_##ID##_##OPERANDS(Cpu& c, const Insn& i) { return fp_scalar<false, B, __VA_ARGS__>(c, i); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return fp_scalar<true, B, __VA_ARGS__>(c, i); }
+#define FOUR(NAME, ...)                            \
+  VECTOR(NAME##PS, VxWx, Packed<u32, __VA_ARGS__>) \
+  VECTOR(NAME##PD, VxWx, Packed<u64, __VA_ARGS__>) \
+  SCALAR(NAME##SS, VxWd, u32, __VA_ARGS__)         \
+  SCALAR(NAME##SD, VxWq, u64, __VA_ARGS__)
 FOUR(ADD, Binary<Arith::kAdd>)
 FOUR(SUB, Binary<Arith::kSub>)
 FOUR(MUL, Binary<Arith::kMul>)
@@ -142,34 +119,20 @@ FOUR(MAX, Extreme<kCmpGreater>)
 
 // ---- comparisons ---------------------------------------------------------------------------------
 
-namespace {
+bool exec_CMPPS_VxWxIb(Cpu& c, const Insn& i) { return fp_vector<false, Packed<u32, Predicate<8>>>(c, i); }
+bool exec_CMPPD_VxWxIb(Cpu& c, const Insn& i) { return fp_vector<false, Packed<u64, Predicate<8>>>(c, i); }
+bool exec_CMPSS_VxWdIb(Cpu& c, const Insn& i) { return fp_scalar<false, u32, Predicate<8>>(c, i); }
+bool exec_CMPSD_VxWqIb(Cpu& c, const Insn& i) { return fp_scalar<false, u64, Predicate<8>>(c, i); }
+bool exec_VCMPPS(Cpu& c, const Insn& i) { return fp_vector<true, Packed<u32, Predicate<32>>>(c, i); }
+bool exec_VCMPPD(Cpu& c, const Insn& i) { return fp_vector<true, Packed<u64, Predicate<32>>>(c, i); }
+bool exec_VCMPSS(Cpu& c, const Insn& i) { return fp_scalar<true, u32, Predicate<32>>(c, i); }
+bool exec_VCMPSD(Cpu& c, const Insn& i) { return fp_scalar<true, u64, Predicate<32>>(c, i); }
 
-template <class B>
-bool packed_compare(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  auto a = lanes<B>(c.xmm[i.reg]);
-  const auto b = lanes<B>(s);
-  for (usize k = 0; k < a.size(); k++) a[k] = predicate(a[k], b[k], static_cast<unsigned>(i.imm), e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg] = join<V128>(a);
-  return true;
-}
-template <class B>
-bool scalar_compare(Cpu& c, const Insn& i) {
-  B s;
-  if (!sse_ready(c) || !xmm_source_low<B>(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const B r = predicate(low<B>(c.xmm[i.reg]), s, static_cast<unsigned>(i.imm), e);
-  if (!sse_finish(c, e)) return false;
-  low<B>(c.xmm[i.reg]) = r;
-  return true;
-}
-template <class B>
+namespace {
+template <bool kVex, class B>
 bool compare_flags(Cpu& c, const Insn& i, bool quiet) {
   B s;
-  if (!sse_ready(c) || !xmm_source_low<B>(c, i, s)) return false;
+  if (!ready<kVex>(c) || !xmm_source_low<B>(c, i, s)) return false;
   FloatEnv e = sse_env(c);
   const FloatCmp r = compare(low<B>(c.xmm[i.reg]), s, quiet, e);
   if (!sse_finish(c, e)) return false;
@@ -177,90 +140,94 @@ bool compare_flags(Cpu& c, const Insn& i, bool quiet) {
   c.set_arith_flags(flags[r]);
   return true;
 }
-
 }  // namespace
 
-bool exec_CMPPS_VxWxIb(Cpu& c, const Insn& i) { return packed_compare<u32>(c, i); }
-bool exec_CMPPD_VxWxIb(Cpu& c, const Insn& i) { return packed_compare<u64>(c, i); }
-bool exec_CMPSS_VxWdIb(Cpu& c, const Insn& i) { return scalar_compare<u32>(c, i); }
-bool exec_CMPSD_VxWqIb(Cpu& c, const Insn& i) { return scalar_compare<u64>(c, i); }
-bool exec_UCOMISS_VxWd(Cpu& c, const Insn& i) { return compare_flags<u32>(c, i, true); }
-bool exec_UCOMISD_VxWq(Cpu& c, const Insn& i) { return compare_flags<u64>(c, i, true); }
-bool exec_COMISS_VxWd(Cpu& c, const Insn& i) { return compare_flags<u32>(c, i, false); }
-bool exec_COMISD_VxWq(Cpu& c, const Insn& i) { return compare_flags<u64>(c, i, false); }
+#define FLAGS(ID, OPERANDS, B, QUIET)                                                                 \
+  bool exec_##ID##_##OPERANDS(Cpu& c, const Insn& i) { return compare_flags<false, B>(c, i, QUIET); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return compare_flags<true, B>(c, i, QUIET); }
+FLAGS(UCOMISS, VxWd, u32, true)
+FLAGS(UCOMISD, VxWq, u64, true)
+FLAGS(COMISS, VxWd, u32, false)
+FLAGS(COMISD, VxWq, u64, false)
+#undef FLAGS
 
 // ---- across lanes --------------------------------------------------------------------------------
 
 namespace {
 
-template <class B, bool kSubtract>
-bool horizontal(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const bool host = host_arithmetic(c);
-  const auto a = lanes<B>(c.xmm[i.reg]), b = lanes<B>(s);
-  auto r = a;
-  constexpr usize half = r.size() / 2;
-  using Op = Binary<kSubtract ? Arith::kSub : Arith::kAdd>;
-  for (usize k = 0; k < half; k++) {
-    r[k] = Op::op(a[2 * k], a[2 * k + 1], host, e);
-    r[half + k] = Op::op(b[2 * k], b[2 * k + 1], host, e);
+template <class B, Arith kOp>
+struct Horizontal {
+  static V128 op(const V128& first, const V128& second, FpCall& f) {
+    const auto a = lanes<B>(first), b = lanes<B>(second);
+    auto r = a;
+    constexpr usize half = r.size() / 2;
+    for (usize k = 0; k < half; k++) {
+      r[k] = Binary<kOp>::op(a[2 * k], a[2 * k + 1], f);
+      r[half + k] = Binary<kOp>::op(b[2 * k], b[2 * k + 1], f);
+    }
+    return join<V128>(r);
   }
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg] = join<V128>(r);
-  return true;
-}
+};
 template <class B>
-bool add_subtract(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const bool host = host_arithmetic(c);
-  auto a = lanes<B>(c.xmm[i.reg]);
-  const auto b = lanes<B>(s);
-  for (usize k = 0; k < a.size(); k++)
-    a[k] = k & 1 ? Binary<Arith::kAdd>::op(a[k], b[k], host, e) : Binary<Arith::kSub>::op(a[k], b[k], host, e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg] = join<V128>(a);
-  return true;
-}
-// Products of the lanes that imm[7:4] chooses, summed in pairs, into the lanes that imm[3:0] chooses.
+struct AddSubtract {
+  static V128 op(const V128& first, const V128& second, FpCall& f) {
+    auto a = lanes<B>(first);
+    const auto b = lanes<B>(second);
+    for (usize k = 0; k < a.size(); k++)
+      a[k] = k & 1 ? Binary<Arith::kAdd>::op(a[k], b[k], f) : Binary<Arith::kSub>::op(a[k], b[k], f);
+    return join<V128>(a);
+  }
+};
+
+// DPPS, DPPD: products of the lanes that imm[7:4] chooses, summed in pairs, into the lanes that imm[3:0] chooses. Each
+// step raises its exceptions before the next one computes.
 template <class B>
 bool dot_product(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  const bool host = host_arithmetic(c);
-  const auto a = lanes<B>(c.xmm[i.reg]), b = lanes<B>(s);
-  auto p = a;
-  FloatEnv e = sse_env(c);
-  for (usize k = 0; k < p.size(); k++)
-    p[k] = i.imm >> (4 + k) & 1 ? Binary<Arith::kMul>::op(a[k], b[k], host, e) : B{0};
-  if (!sse_finish(c, e)) return false;
-  e.flags = 0;
-  B sum = Binary<Arith::kAdd>::op(p[0], p[1], host, e);
-  if constexpr (sizeof(B) == 4) {
-    B upper = Binary<Arith::kAdd>::op(p[2], p[3], host, e);
-    if (!sse_finish(c, e)) return false;
-    e.flags = 0;
-    sum = Binary<Arith::kAdd>::op(sum, upper, host, e);
+  V256 s;
+  if (i.vex ? !avx_ready(c) || !ymm_source(c, i, s) : !sse_ready(c) || !xmm_source(c, i, s.h[0])) return false;
+  const unsigned n = halves(i), dst = i.vex ? i.vvvv : i.reg;
+  FpCall f(c, i);
+  Lanes<B, V128> p[2]{};
+  auto finish_step = [&] {
+    const bool ok = sse_finish(c, f.env);
+    f.env.flags = 0;
+    return ok;
+  };
+  for (unsigned h = 0; h < n; h++) {
+    const auto a = lanes<B>(half(c, dst, h)), b = lanes<B>(s.h[h]);
+    for (usize k = 0; k < a.size(); k++)
+      if (i.imm >> (4 + k) & 1) p[h][k] = Binary<Arith::kMul>::op(a[k], b[k], f);
   }
-  if (!sse_finish(c, e)) return false;
-  for (usize k = 0; k < p.size(); k++) p[k] = i.imm >> k & 1 ? sum : B{0};
-  c.xmm[i.reg] = join<V128>(p);
+  if (!finish_step()) return false;
+  for (usize width = p[0].size() / 2; width != 0; width /= 2) {
+    for (unsigned h = 0; h < n; h++)
+      for (usize k = 0; k < width; k++) p[h][k] = Binary<Arith::kAdd>::op(p[h][2 * k], p[h][2 * k + 1], f);
+    if (!finish_step()) return false;
+  }
+  V256 r{};
+  for (unsigned h = 0; h < n; h++) {
+    Lanes<B, V128> out{};
+    for (usize k = 0; k < out.size(); k++)
+      if (i.imm >> k & 1) out[k] = p[h][0];
+    r.h[h] = join<V128>(out);
+  }
+  c.xmm[i.reg] = r.h[0];
+  if (i.vex) c.ymm_hi[i.reg] = r.h[1];
   return true;
 }
 
 }  // namespace
 
-bool exec_HADDPS_VxWx(Cpu& c, const Insn& i) { return horizontal<u32, false>(c, i); }
-bool exec_HADDPD_VxWx(Cpu& c, const Insn& i) { return horizontal<u64, false>(c, i); }
-bool exec_HSUBPS_VxWx(Cpu& c, const Insn& i) { return horizontal<u32, true>(c, i); }
-bool exec_HSUBPD_VxWx(Cpu& c, const Insn& i) { return horizontal<u64, true>(c, i); }
-bool exec_ADDSUBPS_VxWx(Cpu& c, const Insn& i) { return add_subtract<u32>(c, i); }
-bool exec_ADDSUBPD_VxWx(Cpu& c, const Insn& i) { return add_subtract<u64>(c, i); }
+VECTOR(HADDPS, VxWx, Horizontal<u32, Arith::kAdd>)
+VECTOR(HADDPD, VxWx, Horizontal<u64, Arith::kAdd>)
+VECTOR(HSUBPS, VxWx, Horizontal<u32, Arith::kSub>)
+VECTOR(HSUBPD, VxWx, Horizontal<u64, Arith::kSub>)
+VECTOR(ADDSUBPS, VxWx, AddSubtract<u32>)
+VECTOR(ADDSUBPD, VxWx, AddSubtract<u64>)
 bool exec_DPPS_VxWxIb(Cpu& c, const Insn& i) { return dot_product<u32>(c, i); }
 bool exec_DPPD_VxWxIb(Cpu& c, const Insn& i) { return dot_product<u64>(c, i); }
+bool exec_VDPPS(Cpu& c, const Insn& i) { return dot_product<u32>(c, i); }
+bool exec_VDPPD(Cpu& c, const Insn& i) { return dot_product<u64>(c, i); }
 
 // ---- approximations ------------------------------------------------------------------------------
 // The manual bounds the relative error by 1.5 * 2^-12 and leaves the bits to the processor: these are the true
@@ -288,28 +255,17 @@ u32 reciprocal_sqrt(u32 v) {
   if (mag == 0x7f800000) return 0;
   return round_to_12_bits(1.0 / std::sqrt(static_cast<double>(std::bit_cast<float>(mag))));
 }
-template <u32 (*Fn)(u32)>
-bool packed_approximation(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  for (u32& d : s.d) d = Fn(d);
-  c.xmm[i.reg] = s;
-  return true;
-}
-template <u32 (*Fn)(u32)>
-bool scalar_approximation(Cpu& c, const Insn& i) {
-  u32 s;
-  if (!sse_ready(c) || !xmm_source_low<u32>(c, i, s)) return false;
-  c.xmm[i.reg].d[0] = Fn(s);
-  return true;
-}
+template <u32 (*kFn)(u32)>
+struct Approximation {
+  static u32 op(u32, u32 b, FpCall&) { return kFn(b); }
+};
 
 }  // namespace
 
-bool exec_RCPPS_VxWx(Cpu& c, const Insn& i) { return packed_approximation<reciprocal>(c, i); }
-bool exec_RCPSS_VxWd(Cpu& c, const Insn& i) { return scalar_approximation<reciprocal>(c, i); }
-bool exec_RSQRTPS_VxWx(Cpu& c, const Insn& i) { return packed_approximation<reciprocal_sqrt>(c, i); }
-bool exec_RSQRTSS_VxWd(Cpu& c, const Insn& i) { return scalar_approximation<reciprocal_sqrt>(c, i); }
+VECTOR(RCPPS, VxWx, Packed<u32, Approximation<reciprocal>>)
+SCALAR(RCPSS, VxWd, u32, Approximation<reciprocal>)
+VECTOR(RSQRTPS, VxWx, Packed<u32, Approximation<reciprocal_sqrt>>)
+SCALAR(RSQRTSS, VxWd, u32, Approximation<reciprocal_sqrt>)
 
 // ---- ROUNDPS and its kin -------------------------------------------------------------------------
 
@@ -319,35 +275,20 @@ u32 round_int(u32 v, u8 mode, bool quiet, FloatEnv& e) { return f32_round_int(v,
 u64 round_int(u64 v, u8 mode, bool quiet, FloatEnv& e) { return f64_round_int(v, mode, quiet, e); }
 
 // imm[1:0] rounding mode, imm[2] MXCSR's instead, imm[3] no inexact exception.
-u8 mode_of(const Insn& i, const FloatEnv& e) { return i.imm & 4 ? e.round : static_cast<u8>(i.imm & 3); }
-
-template <class B>
-bool packed_round(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  auto a = lanes<B>(s);
-  for (B& v : a) v = round_int(v, mode_of(i, e), i.imm & 8, e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg] = join<V128>(a);
-  return true;
-}
-template <class B>
-bool scalar_round(Cpu& c, const Insn& i) {
-  B s;
-  if (!sse_ready(c) || !xmm_source_low<B>(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const B r = round_int(s, mode_of(i, e), i.imm & 8, e);
-  if (!sse_finish(c, e)) return false;
-  low<B>(c.xmm[i.reg]) = r;
-  return true;
-}
+struct RoundInt {
+  template <class B>
+  static B op(B, B v, FpCall& f) {
+    return round_int(v, f.imm & 4 ? f.env.round : static_cast<u8>(f.imm & 3), f.imm & 8, f.env);
+  }
+};
 
 }  // namespace
 
-bool exec_ROUNDPS_VxWxIb(Cpu& c, const Insn& i) { return packed_round<u32>(c, i); }
-bool exec_ROUNDPD_VxWxIb(Cpu& c, const Insn& i) { return packed_round<u64>(c, i); }
-bool exec_ROUNDSS_VxWdIb(Cpu& c, const Insn& i) { return scalar_round<u32>(c, i); }
-bool exec_ROUNDSD_VxWqIb(Cpu& c, const Insn& i) { return scalar_round<u64>(c, i); }
+VECTOR(ROUNDPS, VxWxIb, Packed<u32, RoundInt>)
+VECTOR(ROUNDPD, VxWxIb, Packed<u64, RoundInt>)
+SCALAR(ROUNDSS, VxWdIb, u32, RoundInt)
+SCALAR(ROUNDSD, VxWqIb, u64, RoundInt)
+#undef VECTOR
+#undef SCALAR
 
 }  // namespace oriel

@@ -22,90 +22,162 @@ bool source(Cpu& c, const Insn& i, V128& v) {
   }
 }
 
-// XMM = Fn(source, env): Fn(V128 in, FloatEnv&) -> V128.
-template <unsigned N, class Fn>
-bool to_xmm(Cpu& c, const Insn& i, Fn fn) {
+// XMM = Op(the low N bytes of the source).
+template <unsigned N, class Op>
+bool to_xmm(Cpu& c, const Insn& i) {
   V128 s;
   if (!sse_ready(c) || !source<N>(c, i, s)) return false;
   FloatEnv e = sse_env(c);
-  V128 r = fn(s, e);
+  V128 r = Op::op(s, e);
   if (!sse_finish(c, e)) return false;
   c.xmm[i.reg] = r;
+  return true;
+}
+// VEX: the result's lanes are as wide as the source's, twice as wide, or half as wide.
+template <class Op>
+bool avx_same(Cpu& c, const Insn& i) {
+  V256 s, r{};
+  if (!avx_ready(c) || !ymm_source(c, i, s)) return false;
+  FloatEnv e = sse_env(c);
+  for (unsigned h = 0; h < halves(i); h++) r.h[h] = Op::op(s.h[h], e);
+  if (!sse_finish(c, e)) return false;
+  set_ymm(c, i.reg, r);
+  return true;
+}
+template <class Op>
+bool avx_widen(Cpu& c, const Insn& i) {
+  V128 s = c.xmm[i.rm];
+  if (!avx_ready(c)) return false;
+  if ((i.flags & kInsnMem) &&
+      (halves(i) == 2 ? !c.read<V128>(i.seg, c.ea(i), s) : !c.read<u64>(i.seg, c.ea(i), s.q[0])))
+    return false;
+  V256 r{};
+  FloatEnv e = sse_env(c);
+  for (unsigned h = 0; h < halves(i); h++) r.h[h] = Op::op(make128(s.q[h], 0), e);
+  if (!sse_finish(c, e)) return false;
+  set_ymm(c, i.reg, r);
+  return true;
+}
+template <class Op>
+bool avx_narrow(Cpu& c, const Insn& i) {
+  V256 s;
+  if (!avx_ready(c) || !ymm_source(c, i, s)) return false;
+  FloatEnv e = sse_env(c);
+  V128 r = make128(0, 0);
+  for (unsigned h = 0; h < halves(i); h++) r.q[h] = Op::op(s.h[h], e).q[0];
+  if (!sse_finish(c, e)) return false;
+  set_xmm<true>(c, i.reg, r);
   return true;
 }
 
 u32 int32(s32 v) { return static_cast<u32>(v); }
 
-V128 ps_to_dq(const V128& s, FloatEnv& e, bool truncate) {
-  V128 r;
-  for (int k = 0; k < 4; k++) r.d[k] = int32(f32_to_i32(s.d[k], mode_of(e, truncate), e));
-  return r;
-}
-V128 pd_to_dq(const V128& s, FloatEnv& e, bool truncate) {
-  V128 r = make128(0, 0);
-  for (int k = 0; k < 2; k++) r.d[k] = int32(f64_to_i32(s.q[k], mode_of(e, truncate), e));
-  return r;
-}
+// ---- operations on 128 bits; narrow sources are in the low half, narrow results too ----------------
 
-}  // namespace
-
-// ---- within XMM ----------------------------------------------------------------------------------
-
-bool exec_CVTPS2PD_VxWq(Cpu& c, const Insn& i) {
-  return to_xmm<8>(c, i, [](const V128& s, FloatEnv& e) {
+struct PsToPd {
+  static V128 op(const V128& s, FloatEnv& e) {
     u64 a = f32_to_f64(s.d[0], e);
     return make128(a, f32_to_f64(s.d[1], e));
-  });
-}
-bool exec_CVTPD2PS_VxWx(Cpu& c, const Insn& i) {
-  return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) {
+  }
+};
+struct PdToPs {
+  static V128 op(const V128& s, FloatEnv& e) {
     V128 r = make128(0, 0);
     for (int k = 0; k < 2; k++) r.d[k] = f64_to_f32(s.q[k], e);
     return r;
-  });
-}
-bool exec_CVTDQ2PS_VxWx(Cpu& c, const Insn& i) {
-  return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) {
+  }
+};
+struct DqToPs {
+  static V128 op(const V128& s, FloatEnv& e) {
     V128 r;
     for (int k = 0; k < 4; k++) r.d[k] = i32_to_f32(s.sd[k], e);
     return r;
-  });
-}
-bool exec_CVTDQ2PD_VxWq(Cpu& c, const Insn& i) {
-  return to_xmm<8>(c, i,
-                   [](const V128& s, FloatEnv& e) { return make128(i32_to_f64(s.sd[0], e), i32_to_f64(s.sd[1], e)); });
-}
-bool exec_CVTPS2DQ_VxWx(Cpu& c, const Insn& i) {
-  return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) { return ps_to_dq(s, e, false); });
-}
-bool exec_CVTTPS2DQ_VxWx(Cpu& c, const Insn& i) {
-  return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) { return ps_to_dq(s, e, true); });
-}
-bool exec_CVTPD2DQ_VxWx(Cpu& c, const Insn& i) {
-  return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) { return pd_to_dq(s, e, false); });
-}
-bool exec_CVTTPD2DQ_VxWx(Cpu& c, const Insn& i) {
-  return to_xmm<16>(c, i, [](const V128& s, FloatEnv& e) { return pd_to_dq(s, e, true); });
+  }
+};
+struct DqToPd {
+  static V128 op(const V128& s, FloatEnv& e) { return make128(i32_to_f64(s.sd[0], e), i32_to_f64(s.sd[1], e)); }
+};
+template <bool kTruncate>
+struct PsToDq {
+  static V128 op(const V128& s, FloatEnv& e) {
+    V128 r;
+    for (int k = 0; k < 4; k++) r.d[k] = int32(f32_to_i32(s.d[k], mode_of(e, kTruncate), e));
+    return r;
+  }
+};
+template <bool kTruncate>
+struct PdToDq {
+  static V128 op(const V128& s, FloatEnv& e) {
+    V128 r = make128(0, 0);
+    for (int k = 0; k < 2; k++) r.d[k] = int32(f64_to_i32(s.q[k], mode_of(e, kTruncate), e));
+    return r;
+  }
+};
+struct PhToPs {
+  static V128 op(const V128& s, FloatEnv& e) {
+    V128 r;
+    for (int k = 0; k < 4; k++) r.d[k] = f16_to_f32(s.w[k], e);
+    return r;
+  }
+};
+
+}  // namespace
+
+// ---- within XMM and YMM --------------------------------------------------------------------------
+
+#define CONVERT(ID, OPERANDS, N, VEX_CALL, ...)                                               \
+  bool exec_##ID##_##OPERANDS(Cpu& c, const Insn& i) { return to_xmm<N, __VA_ARGS__>(c, i); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return VEX_CALL<__VA_ARGS__>(c, i); }
+CONVERT(CVTPS2PD, VxWq, 8, avx_widen, PsToPd)
+CONVERT(CVTDQ2PD, VxWq, 8, avx_widen, DqToPd)
+CONVERT(CVTPD2PS, VxWx, 16, avx_narrow, PdToPs)
+CONVERT(CVTPD2DQ, VxWx, 16, avx_narrow, PdToDq<false>)
+CONVERT(CVTTPD2DQ, VxWx, 16, avx_narrow, PdToDq<true>)
+CONVERT(CVTDQ2PS, VxWx, 16, avx_same, DqToPs)
+CONVERT(CVTPS2DQ, VxWx, 16, avx_same, PsToDq<false>)
+CONVERT(CVTTPS2DQ, VxWx, 16, avx_same, PsToDq<true>)
+#undef CONVERT
+bool exec_VCVTPH2PS(Cpu& c, const Insn& i) { return avx_widen<PhToPs>(c, i); }
+// imm[1:0] rounding mode, imm[2] MXCSR's instead. A store that faults leaves MXCSR alone.
+bool exec_VCVTPS2PH(Cpu& c, const Insn& i) {
+  if (!avx_ready(c)) return false;
+  const unsigned n = halves(i);
+  const bool memory = i.flags & kInsnMem;
+  if (memory && !c.probe_write(i.seg, c.ea(i), 8 * n)) return false;
+  FloatEnv e = sse_env(c);
+  const u8 mode = i.imm & 4 ? e.round : static_cast<u8>(i.imm & 3);
+  V128 r = make128(0, 0);
+  for (unsigned k = 0; k < 4 * n; k++) r.w[k] = f32_to_f16(half(c, i.reg, k / 4).d[k % 4], mode, e);
+  if (!sse_finish(c, e)) return false;
+  if (memory) return n == 2 ? c.write<V128>(i.seg, c.ea(i), r) : c.write<u64>(i.seg, c.ea(i), r.q[0]);
+  set_xmm<true>(c, i.rm, r);
+  return true;
 }
 
-bool exec_CVTSS2SD_VxWd(Cpu& c, const Insn& i) {
-  u32 s;
-  if (!sse_ready(c) || !xmm_source_low<u32>(c, i, s)) return false;
+namespace {
+struct SsToSd {
+  static u64 op(u32 v, FloatEnv& e) { return f32_to_f64(v, e); }
+};
+struct SdToSs {
+  static u32 op(u64 v, FloatEnv& e) { return f64_to_f32(v, e); }
+};
+template <bool kVex, class From, class To, class Op>
+bool scalar_convert(Cpu& c, const Insn& i) {
+  From s;
+  if (!ready<kVex>(c) || !xmm_source_low<From>(c, i, s)) return false;
   FloatEnv e = sse_env(c);
-  const u64 r = f32_to_f64(s, e);
+  V128 r = first_source<kVex>(c, i);
+  low<To>(r) = Op::op(s, e);
   if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg].q[0] = r;
+  set_xmm<kVex>(c, i.reg, r);
   return true;
 }
-bool exec_CVTSD2SS_VxWq(Cpu& c, const Insn& i) {
-  u64 s;
-  if (!sse_ready(c) || !xmm_source_low<u64>(c, i, s)) return false;
-  FloatEnv e = sse_env(c);
-  const u32 r = f64_to_f32(s, e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg].d[0] = r;
-  return true;
-}
+}  // namespace
+
+bool exec_CVTSS2SD_VxWd(Cpu& c, const Insn& i) { return scalar_convert<false, u32, u64, SsToSd>(c, i); }
+bool exec_CVTSD2SS_VxWq(Cpu& c, const Insn& i) { return scalar_convert<false, u64, u32, SdToSs>(c, i); }
+bool exec_VCVTSS2SD(Cpu& c, const Insn& i) { return scalar_convert<true, u32, u64, SsToSd>(c, i); }
+bool exec_VCVTSD2SS(Cpu& c, const Insn& i) { return scalar_convert<true, u64, u32, SdToSs>(c, i); }
 
 // ---- general registers ---------------------------------------------------------------------------
 
@@ -123,10 +195,10 @@ bool integer_source(Cpu& c, const Insn& i, s64& v) {
   }
   return true;
 }
-template <class B>
+template <bool kVex, class B>
 bool to_integer(Cpu& c, const Insn& i, bool truncate) {
   B s;
-  if (!sse_ready(c) || !xmm_source_low<B>(c, i, s)) return false;
+  if (!ready<kVex>(c) || !xmm_source_low<B>(c, i, s)) return false;
   FloatEnv e = sse_env(c);
   const u8 mode = mode_of(e, truncate);
   u64 r;
@@ -139,30 +211,34 @@ bool to_integer(Cpu& c, const Insn& i, bool truncate) {
   return true;
 }
 
+u32 from_integer(s64 v, u32, FloatEnv& e) { return i64_to_f32(v, e); }
+u64 from_integer(s64 v, u64, FloatEnv& e) { return i64_to_f64(v, e); }
+template <bool kVex, class B>
+bool to_scalar(Cpu& c, const Insn& i) {
+  s64 v;
+  if (!ready<kVex>(c) || !integer_source(c, i, v)) return false;
+  FloatEnv e = sse_env(c);
+  V128 r = first_source<kVex>(c, i);
+  low<B>(r) = from_integer(v, B{}, e);
+  if (!sse_finish(c, e)) return false;
+  set_xmm<kVex>(c, i.reg, r);
+  return true;
+}
+
 }  // namespace
 
-bool exec_CVTSI2SS_VxEy(Cpu& c, const Insn& i) {
-  s64 v;
-  if (!sse_ready(c) || !integer_source(c, i, v)) return false;
-  FloatEnv e = sse_env(c);
-  const u32 r = i64_to_f32(v, e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg].d[0] = r;
-  return true;
-}
-bool exec_CVTSI2SD_VxEy(Cpu& c, const Insn& i) {
-  s64 v;
-  if (!sse_ready(c) || !integer_source(c, i, v)) return false;
-  FloatEnv e = sse_env(c);
-  const u64 r = i64_to_f64(v, e);
-  if (!sse_finish(c, e)) return false;
-  c.xmm[i.reg].q[0] = r;
-  return true;
-}
-bool exec_CVTSS2SI_GyWd(Cpu& c, const Insn& i) { return to_integer<u32>(c, i, false); }
-bool exec_CVTTSS2SI_GyWd(Cpu& c, const Insn& i) { return to_integer<u32>(c, i, true); }
-bool exec_CVTSD2SI_GyWq(Cpu& c, const Insn& i) { return to_integer<u64>(c, i, false); }
-bool exec_CVTTSD2SI_GyWq(Cpu& c, const Insn& i) { return to_integer<u64>(c, i, true); }
+bool exec_CVTSI2SS_VxEy(Cpu& c, const Insn& i) { return to_scalar<false, u32>(c, i); }
+bool exec_CVTSI2SD_VxEy(Cpu& c, const Insn& i) { return to_scalar<false, u64>(c, i); }
+bool exec_VCVTSI2SS(Cpu& c, const Insn& i) { return to_scalar<true, u32>(c, i); }
+bool exec_VCVTSI2SD(Cpu& c, const Insn& i) { return to_scalar<true, u64>(c, i); }
+#define TO_INTEGER(ID, OPERANDS, B, TRUNCATE)                                                         \
+  bool exec_##ID##_##OPERANDS(Cpu& c, const Insn& i) { return to_integer<false, B>(c, i, TRUNCATE); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return to_integer<true, B>(c, i, TRUNCATE); }
+TO_INTEGER(CVTSS2SI, GyWd, u32, false)
+TO_INTEGER(CVTTSS2SI, GyWd, u32, true)
+TO_INTEGER(CVTSD2SI, GyWq, u64, false)
+TO_INTEGER(CVTTSD2SI, GyWq, u64, true)
+#undef TO_INTEGER
 
 // ---- MMX -----------------------------------------------------------------------------------------
 
@@ -199,7 +275,7 @@ bool to_mmx(Cpu& c, const Insn& i, bool truncate) {
   if constexpr (N == 8)
     for (int k = 0; k < 2; k++) r.d[k] = int32(f32_to_i32(s.d[k], mode_of(e, truncate), e));
   else
-    r = pd_to_dq(s, e, truncate);
+    r = truncate ? PdToDq<true>::op(s, e) : PdToDq<false>::op(s, e);
   mmx_enter(c);
   if (!sse_finish(c, e)) return false;
   set_mm(c, i.reg, r.q[0]);

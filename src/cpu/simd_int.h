@@ -1,5 +1,6 @@
-// What the integer SIMD executors (simd_int_*.cpp) share: lanes, operands, and the executor templates that turn an
-// operation on two register values into an MMX and an XMM instruction. SDM Vol. 2; MMX state: SDM Vol. 3, 12.2.
+// What the SIMD executors (simd_*.cpp) share: lanes, operands, and the executor templates that turn an operation on two
+// register values into an MMX, an SSE and a VEX-encoded instruction: a 256-bit operation is the 128-bit one on both
+// halves. SDM Vol. 2 (2.4: exceptions); MMX state: SDM Vol. 3, 12.2.
 #pragma once
 
 #include <array>
@@ -63,6 +64,10 @@ ORIEL_INLINE void set_mm(Cpu& c, unsigned r, u64 v) {
 }
 ORIEL_INLINE u64 mm(const Cpu& c, unsigned r) { return c.fpu.r[r & 7].m; }
 
+// An offset that has been added to, within the address size.
+ORIEL_INLINE u64 wrap_offset(const Insn& i, u64 off) {
+  return i.asz == 3 ? off : i.asz == 2 ? static_cast<u32>(off) : static_cast<u16>(off);
+}
 inline bool misaligned16(const Cpu& c, const Insn& i, u64 off) { return (c.seg[i.seg].lin + off) & 15; }
 
 // The r/m operand; M is the type of a memory operand, zero-extended where it is narrower than the register.
@@ -106,6 +111,54 @@ ORIEL_INLINE V128 make128(u64 lo, u64 hi) {
   return v;
 }
 
+// ---- VEX operands ------------------------------------------------------------------------------
+
+// AVX state must be enabled (SDM Vol. 2, table 2-22 ff.); CR0.EM and CR4.OSFXSR do not matter.
+ORIEL_INLINE bool avx_ready(Cpu& c) {
+  if (ORIEL_LIKELY((c.cr0 & (kCr0PE | kCr0TS)) == kCr0PE && (c.cr4 & kCr4OSXSAVE) && (c.xcr0 & 6) == 6 && !c.vm86()))
+    return true;
+  return c.check_avx();
+}
+// Of a row with VL or L1: how many 128-bit halves it works on.
+ORIEL_INLINE unsigned halves(const Insn& i) { return 1 + (i.vex >> 1 & 1); }
+ORIEL_INLINE const V128& half(const Cpu& c, unsigned r, unsigned h) { return h ? c.ymm_hi[r] : c.xmm[r]; }
+ORIEL_INLINE V256 ymm(const Cpu& c, unsigned r) { return V256{{c.xmm[r], c.ymm_hi[r]}}; }
+ORIEL_INLINE void set_ymm(Cpu& c, unsigned r, const V256& v) {
+  c.xmm[r] = v.h[0];
+  c.ymm_hi[r] = v.h[1];
+}
+// A 128-bit result: VEX zeroes the upper half, SSE leaves it.
+template <bool kVex>
+ORIEL_INLINE void set_xmm(Cpu& c, unsigned r, const V128& v) {
+  c.xmm[r] = v;
+  if constexpr (kVex) c.ymm_hi[r] = V128{};
+}
+template <bool kVex>
+ORIEL_INLINE bool ready(Cpu& c) {
+  if constexpr (kVex)
+    return avx_ready(c);
+  else
+    return sse_ready(c);
+}
+// The first source, which for SSE is the destination.
+template <bool kVex>
+ORIEL_INLINE const V128& first_source(const Cpu& c, const Insn& i) {
+  return c.xmm[kVex ? i.vvvv : i.reg];
+}
+// The r/m operand of the vector length. No alignment is required; the upper half is unspecified with VEX.L = 0.
+ORIEL_INLINE bool ymm_source(Cpu& c, const Insn& i, V256& v) {
+  if (!(i.flags & kInsnMem)) {
+    v = ymm(c, i.rm);
+    return true;
+  }
+  return i.vex & 2 ? c.read<V256>(i.seg, c.ea(i), v) : c.read<V128>(i.seg, c.ea(i), v.h[0]);
+}
+// A 128-bit r/m operand as the encoding has it: SSE requires alignment.
+template <bool kVex>
+ORIEL_INLINE bool source128(Cpu& c, const Insn& i, V128& v) {
+  return kVex ? xmm_source_unaligned(c, i, v) : xmm_source(c, i, v);
+}
+
 // ---- executors ---------------------------------------------------------------------------------
 
 // reg = Op(reg, r/m)
@@ -139,16 +192,102 @@ bool sse_binary_imm(Cpu& c, const Insn& i) {
   return true;
 }
 
+// Moves of a whole register of the vector length.
+inline bool misaligned_vector(const Cpu& c, const Insn& i, u64 off) {
+  return (c.seg[i.seg].lin + off) & (i.vex & 2 ? 31 : 15);
+}
+inline bool ymm_load(Cpu& c, const Insn& i, bool aligned) {
+  V256 v;
+  if (!avx_ready(c)) return false;
+  if ((i.flags & kInsnMem) && aligned && misaligned_vector(c, i, c.ea(i))) return c.raise(kGP, 0);
+  if (!ymm_source(c, i, v)) return false;
+  if (halves(i) == 1) v.h[1] = V128{};
+  set_ymm(c, i.reg, v);
+  return true;
+}
+inline bool ymm_store(Cpu& c, const Insn& i, bool aligned) {
+  if (!avx_ready(c)) return false;
+  V256 v = ymm(c, i.reg);
+  if (!(i.flags & kInsnMem)) {
+    if (halves(i) == 1) v.h[1] = V128{};
+    set_ymm(c, i.rm, v);
+    return true;
+  }
+  const u64 off = c.ea(i);
+  if (aligned && misaligned_vector(c, i, off)) return c.raise(kGP, 0);
+  return i.vex & 2 ? c.write<V256>(i.seg, off, v) : c.write<V128>(i.seg, off, v.h[0]);
+}
+
+// VEX: reg = Op(vvvv, r/m). Without a second source VEX.vvvv is 0, and Op does not look at its first argument.
+template <class Op>
+bool avx_binary(Cpu& c, const Insn& i) {
+  V256 s;
+  if (!avx_ready(c) || !ymm_source(c, i, s)) return false;
+  V256 r{};
+  for (unsigned h = 0; h < halves(i); h++) r.h[h] = Op::op(half(c, i.vvvv, h), s.h[h]);
+  set_ymm(c, i.reg, r);
+  return true;
+}
+// By how many bits the immediate is shifted for the upper half: 0 unless Op has its own bits for each lane.
+template <class Op>
+constexpr unsigned imm_step() {
+  if constexpr (requires { Op::kImmStep; })
+    return Op::kImmStep;
+  else
+    return 0;
+}
+template <class Op>
+bool avx_binary_imm(Cpu& c, const Insn& i) {
+  V256 s;
+  if (!avx_ready(c) || !ymm_source(c, i, s)) return false;
+  V256 r{};
+  for (unsigned h = 0; h < halves(i); h++)
+    r.h[h] = Op::op(half(c, i.vvvv, h), s.h[h], static_cast<unsigned>(i.imm) >> h * imm_step<Op>());
+  set_ymm(c, i.reg, r);
+  return true;
+}
+
+// BLENDVPS, BLENDVPD, PBLENDVB: lanes of the second source where the mask's lane is negative.
+template <class T>
+V128 blend_by_sign(const V128& a, const V128& b, const V128& mask) {
+  auto r = lanes<T>(a);
+  const auto s = lanes<T>(b), m = lanes<T>(mask);
+  for (usize k = 0; k < r.size(); k++)
+    if (m[k] >> (8 * sizeof(T) - 1)) r[k] = s[k];
+  return join<V128>(r);
+}
+template <class T>
+bool sse_blend_by_sign(Cpu& c, const Insn& i) {
+  V128 s;
+  if (!sse_ready(c) || !xmm_source(c, i, s)) return false;
+  c.xmm[i.reg] = blend_by_sign<T>(c.xmm[i.reg], s, c.xmm[0]);
+  return true;
+}
+template <class T>
+bool avx_blend_by_sign(Cpu& c, const Insn& i) {
+  V256 s;
+  if (!avx_ready(c) || !ymm_source(c, i, s)) return false;
+  const unsigned mask = i.imm >> 4 & (c.long64() ? 15 : 7);
+  V256 r{};
+  for (unsigned h = 0; h < halves(i); h++) r.h[h] = blend_by_sign<T>(half(c, i.vvvv, h), s.h[h], half(c, mask, h));
+  set_ymm(c, i.reg, r);
+  return true;
+}
+
 }  // namespace oriel::simd
 
 // The executors of one instruction's rows; the rest of the line is its operation.
-#define ORIEL_SSE(ID, ...) \
-  bool exec_##ID##_VxWx(Cpu& c, const Insn& i) { return simd::sse_binary<__VA_ARGS__>(c, i); }
+#define ORIEL_AVX(ID, ...) \
+  bool exec_##ID(Cpu& c, const Insn& i) { return simd::avx_binary<__VA_ARGS__>(c, i); }
+#define ORIEL_SSE(ID, ...)                                                                     \
+  bool exec_##ID##_VxWx(Cpu& c, const Insn& i) { return simd::sse_binary<__VA_ARGS__>(c, i); } \
+  ORIEL_AVX(V##ID, __VA_ARGS__)
 #define ORIEL_MMX_SSE(ID, ...)                                                                 \
   bool exec_##ID##_PqQq(Cpu& c, const Insn& i) { return simd::mmx_binary<__VA_ARGS__>(c, i); } \
   ORIEL_SSE(ID, __VA_ARGS__)
-#define ORIEL_SSE_IMM(ID, ...) \
-  bool exec_##ID##_VxWxIb(Cpu& c, const Insn& i) { return simd::sse_binary_imm<__VA_ARGS__>(c, i); }
+#define ORIEL_SSE_IMM(ID, ...)                                                                       \
+  bool exec_##ID##_VxWxIb(Cpu& c, const Insn& i) { return simd::sse_binary_imm<__VA_ARGS__>(c, i); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return simd::avx_binary_imm<__VA_ARGS__>(c, i); }
 #define ORIEL_MMX_SSE_IMM(ID, ...)                                                                   \
   bool exec_##ID##_PqQqIb(Cpu& c, const Insn& i) { return simd::mmx_binary_imm<__VA_ARGS__>(c, i); } \
   ORIEL_SSE_IMM(ID, __VA_ARGS__)

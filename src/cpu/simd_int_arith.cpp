@@ -107,6 +107,7 @@ struct MinPos {  // PHMINPOSUW
   }
 };
 struct MultiSumAbsDiff {  // MPSADBW
+  static constexpr unsigned kImmStep = 3;
   static V128 op(const V128& d, const V128& s, unsigned imm) {
     const unsigned from_d = imm & 4, from_s = (imm & 3) * 4;
     V128 r;
@@ -191,14 +192,35 @@ ORIEL_MMX_SSE(PHSUBSW, Horizontal<s16, kSubSat>)
 ORIEL_SSE(PHMINPOSUW, MinPos)
 ORIEL_SSE_IMM(MPSADBW, MultiSumAbsDiff)
 
+namespace {
+// PTEST, VTESTPS, VTESTPD: of the bits that `mask` selects, ZF: none is set in both operands, CF: none in the source
+// alone.
+void test_bits(Cpu& c, const V128* d, const V128* s, unsigned n, u64 mask) {
+  u64 both = 0, source_only = 0;
+  for (unsigned h = 0; h < n; h++) {
+    for (unsigned k = 0; k < 2; k++) {
+      both |= d[h].q[k] & s[h].q[k];
+      source_only |= ~d[h].q[k] & s[h].q[k];
+    }
+  }
+  c.set_arith_flags((both & mask ? 0 : u32{kZF}) | (source_only & mask ? 0 : u32{kCF}));
+}
+bool avx_test(Cpu& c, const Insn& i, u64 mask) {
+  V256 s;
+  if (!simd::avx_ready(c) || !simd::ymm_source(c, i, s)) return false;
+  test_bits(c, simd::ymm(c, i.reg).h, s.h, simd::halves(i), mask);
+  return true;
+}
+}  // namespace
+
 bool exec_PTEST_VxWx(Cpu& c, const Insn& i) {
   V128 s;
   if (!simd::sse_ready(c) || !simd::xmm_source(c, i, s)) return false;
-  const V128& d = c.xmm[i.reg];
-  const bool zf = ((d.q[0] & s.q[0]) | (d.q[1] & s.q[1])) == 0;
-  const bool cf = ((~d.q[0] & s.q[0]) | (~d.q[1] & s.q[1])) == 0;
-  c.set_arith_flags((zf ? u32{kZF} : 0) | (cf ? u32{kCF} : 0));
+  test_bits(c, &c.xmm[i.reg], &s, 1, ~u64{0});
   return true;
 }
+bool exec_VPTEST(Cpu& c, const Insn& i) { return avx_test(c, i, ~u64{0}); }
+bool exec_VTESTPS(Cpu& c, const Insn& i) { return avx_test(c, i, 0x8000000080000000u); }
+bool exec_VTESTPD(Cpu& c, const Insn& i) { return avx_test(c, i, 0x8000000000000000u); }
 
 }  // namespace oriel

@@ -9,7 +9,9 @@ using simd::misaligned16;
 using simd::mm;
 using simd::mm_source;
 using simd::mmx_enter;
+using simd::ready;
 using simd::set_mm;
+using simd::set_xmm;
 using simd::sse_ready;
 using simd::xmm_source;
 using simd::xmm_source_low;
@@ -57,13 +59,34 @@ bool exec_MOVD_EyPq(Cpu& c, const Insn& i) {
   mmx_enter(c);
   return true;
 }
-bool exec_MOVD_VxEy(Cpu& c, const Insn& i) {
+namespace {
+template <bool kVex>
+bool from_general(Cpu& c, const Insn& i) {
   u64 v;
-  if (!sse_ready(c) || !ey_source(c, i, v)) return false;
-  c.xmm[i.reg] = make128(v, 0);
+  if (!ready<kVex>(c) || !ey_source(c, i, v)) return false;
+  set_xmm<kVex>(c, i.reg, make128(v, 0));
   return true;
 }
+template <bool kVex>
+bool load_quad(Cpu& c, const Insn& i) {
+  u64 v;
+  if (!ready<kVex>(c) || !xmm_source_low<u64>(c, i, v)) return false;
+  set_xmm<kVex>(c, i.reg, make128(v, 0));
+  return true;
+}
+template <bool kVex>
+bool store_quad(Cpu& c, const Insn& i) {
+  if (!ready<kVex>(c)) return false;
+  const u64 v = c.xmm[i.reg].q[0];
+  if (i.flags & kInsnMem) return c.write<u64>(i.seg, c.ea(i), v);
+  set_xmm<kVex>(c, i.rm, make128(v, 0));
+  return true;
+}
+}  // namespace
+bool exec_MOVD_VxEy(Cpu& c, const Insn& i) { return from_general<false>(c, i); }
+bool exec_VMOVD_VxEy(Cpu& c, const Insn& i) { return from_general<true>(c, i); }
 bool exec_MOVD_EyVx(Cpu& c, const Insn& i) { return sse_ready(c) && ey_store(c, i, c.xmm[i.reg].q[0]); }
+bool exec_VMOVD_EyVx(Cpu& c, const Insn& i) { return simd::avx_ready(c) && ey_store(c, i, c.xmm[i.reg].q[0]); }
 
 bool exec_MOVQ_PqQq(Cpu& c, const Insn& i) {
   u64 v;
@@ -82,19 +105,10 @@ bool exec_MOVQ_QqPq(Cpu& c, const Insn& i) {
   mmx_enter(c);
   return true;
 }
-bool exec_MOVQ_VxWq(Cpu& c, const Insn& i) {
-  u64 v;
-  if (!sse_ready(c) || !xmm_source_low<u64>(c, i, v)) return false;
-  c.xmm[i.reg] = make128(v, 0);
-  return true;
-}
-bool exec_MOVQ_WqVx(Cpu& c, const Insn& i) {
-  if (!sse_ready(c)) return false;
-  const u64 v = c.xmm[i.reg].q[0];
-  if (i.flags & kInsnMem) return c.write<u64>(i.seg, c.ea(i), v);
-  c.xmm[i.rm] = make128(v, 0);
-  return true;
-}
+bool exec_MOVQ_VxWq(Cpu& c, const Insn& i) { return load_quad<false>(c, i); }
+bool exec_VMOVQ_VxWq(Cpu& c, const Insn& i) { return load_quad<true>(c, i); }
+bool exec_MOVQ_WqVx(Cpu& c, const Insn& i) { return store_quad<false>(c, i); }
+bool exec_VMOVQ_WqVx(Cpu& c, const Insn& i) { return store_quad<true>(c, i); }
 bool exec_MOVQ2DQ_VxNq(Cpu& c, const Insn& i) {
   if (!sse_ready(c) || !c.check_mmx()) return false;
   mmx_enter(c);
@@ -123,6 +137,14 @@ bool load_unaligned(Cpu& c, const Insn& i) {
   return true;
 }
 }  // namespace
+
+bool exec_VMOVDQA_VxWx(Cpu& c, const Insn& i) { return simd::ymm_load(c, i, true); }
+bool exec_VMOVDQA_WxVx(Cpu& c, const Insn& i) { return simd::ymm_store(c, i, true); }
+bool exec_VMOVDQU_VxWx(Cpu& c, const Insn& i) { return simd::ymm_load(c, i, false); }
+bool exec_VMOVDQU_WxVx(Cpu& c, const Insn& i) { return simd::ymm_store(c, i, false); }
+bool exec_VLDDQU(Cpu& c, const Insn& i) { return simd::ymm_load(c, i, false); }
+bool exec_VMOVNTDQA(Cpu& c, const Insn& i) { return simd::ymm_load(c, i, true); }
+bool exec_VMOVNTDQ(Cpu& c, const Insn& i) { return simd::ymm_store(c, i, true); }
 
 bool exec_MOVDQA_VxWx(Cpu& c, const Insn& i) { return load_aligned(c, i); }
 bool exec_MOVDQA_WxVx(Cpu& c, const Insn& i) {
@@ -155,13 +177,12 @@ namespace {
 // Bytes whose mask byte has its top bit set go to DS:rDI (the segment can be overridden). Only bytes
 // that are written are checked.
 bool store_masked(Cpu& c, const Insn& i, const u8* data, const u8* mask, unsigned n) {
-  static constexpr u64 kAddrMask[4] = {0xffff, 0xffff, 0xffffffff, ~u64{0}};
-  const u64 amask = kAddrMask[i.asz], off = c.gpr[kRDI];
+  const u64 off = c.gpr[kRDI];
   for (unsigned k = 0; k < n; k++) {
-    if ((mask[k] & 0x80) && !c.probe_write(i.seg, (off + k) & amask, 1)) return false;
+    if ((mask[k] & 0x80) && !c.probe_write(i.seg, simd::wrap_offset(i, off + k), 1)) return false;
   }
   for (unsigned k = 0; k < n; k++) {
-    if ((mask[k] & 0x80) && !c.write<u8>(i.seg, (off + k) & amask, data[k])) return false;
+    if ((mask[k] & 0x80) && !c.write<u8>(i.seg, simd::wrap_offset(i, off + k), data[k])) return false;
   }
   return true;
 }
@@ -177,6 +198,9 @@ bool exec_MASKMOVQ_PqNq(Cpu& c, const Insn& i) {
 bool exec_MASKMOVDQU_VxUx(Cpu& c, const Insn& i) {
   return sse_ready(c) && store_masked(c, i, c.xmm[i.reg].b, c.xmm[i.rm].b, 16);
 }
+bool exec_VMASKMOVDQU(Cpu& c, const Insn& i) {
+  return simd::avx_ready(c) && store_masked(c, i, c.xmm[i.reg].b, c.xmm[i.rm].b, 16);
+}
 
 // ---- insertion and extraction ------------------------------------------------------------------
 
@@ -188,19 +212,19 @@ bool lane_source(Cpu& c, const Insn& i, T& v) {
   v = static_cast<T>(c.gpr[i.rm]);
   return true;
 }
-template <class T>
+template <class T, bool kVex = false>
 bool insert(Cpu& c, const Insn& i) {
   T v;
-  if (!sse_ready(c) || !lane_source<T>(c, i, v)) return false;
-  auto r = simd::lanes<T>(c.xmm[i.reg]);
+  if (!ready<kVex>(c) || !lane_source<T>(c, i, v)) return false;
+  auto r = simd::lanes<T>(simd::first_source<kVex>(c, i));
   r[i.imm & (r.size() - 1)] = v;
-  c.xmm[i.reg] = simd::join<V128>(r);
+  set_xmm<kVex>(c, i.reg, simd::join<V128>(r));
   return true;
 }
 // To the r/m operand; registers are zero-extended to 64 bits.
-template <class T>
+template <class T, bool kVex = false>
 bool extract(Cpu& c, const Insn& i) {
-  if (!sse_ready(c)) return false;
+  if (!ready<kVex>(c)) return false;
   const auto s = simd::lanes<T>(c.xmm[i.reg]);
   const T v = s[i.imm & (s.size() - 1)];
   if (i.flags & kInsnMem) return c.write<T>(i.seg, c.ea(i), v);
@@ -236,17 +260,32 @@ bool exec_PEXTRB_MbVxIb(Cpu& c, const Insn& i) { return extract<u8>(c, i); }
 bool exec_PEXTRW_RdVxIb(Cpu& c, const Insn& i) { return extract<u16>(c, i); }
 bool exec_PEXTRW_MwVxIb(Cpu& c, const Insn& i) { return extract<u16>(c, i); }
 bool exec_PEXTRD_EyVxIb(Cpu& c, const Insn& i) { return i.osz == 3 ? extract<u64>(c, i) : extract<u32>(c, i); }
+bool exec_VPINSRW_VxHxRdIb(Cpu& c, const Insn& i) { return insert<u16, true>(c, i); }
+bool exec_VPINSRW_VxHxMwIb(Cpu& c, const Insn& i) { return insert<u16, true>(c, i); }
+bool exec_VPINSRB_VxHxRdIb(Cpu& c, const Insn& i) { return insert<u8, true>(c, i); }
+bool exec_VPINSRB_VxHxMbIb(Cpu& c, const Insn& i) { return insert<u8, true>(c, i); }
+bool exec_VPINSRD(Cpu& c, const Insn& i) { return i.osz == 3 ? insert<u64, true>(c, i) : insert<u32, true>(c, i); }
+bool exec_VPEXTRB_RdVxIb(Cpu& c, const Insn& i) { return extract<u8, true>(c, i); }
+bool exec_VPEXTRB_MbVxIb(Cpu& c, const Insn& i) { return extract<u8, true>(c, i); }
+bool exec_VPEXTRW_RdVxIb(Cpu& c, const Insn& i) { return extract<u16, true>(c, i); }
+bool exec_VPEXTRW_MwVxIb(Cpu& c, const Insn& i) { return extract<u16, true>(c, i); }
+bool exec_VPEXTRD(Cpu& c, const Insn& i) { return i.osz == 3 ? extract<u64, true>(c, i) : extract<u32, true>(c, i); }
 bool exec_PEXTRW_GdNqIb(Cpu& c, const Insn& i) {
   if (!c.check_mmx()) return false;
   mmx_enter(c);
   c.gpr[i.reg] = simd::lanes<u16>(mm(c, i.rm))[i.imm & 3];
   return true;
 }
-bool exec_PEXTRW_GdUxIb(Cpu& c, const Insn& i) {
-  if (!sse_ready(c)) return false;
+namespace {
+template <bool kVex>
+bool extract_word(Cpu& c, const Insn& i) {
+  if (!ready<kVex>(c)) return false;
   c.gpr[i.reg] = c.xmm[i.rm].w[i.imm & 7];
   return true;
 }
+}  // namespace
+bool exec_PEXTRW_GdUxIb(Cpu& c, const Insn& i) { return extract_word<false>(c, i); }
+bool exec_VPEXTRW_GdUxIb(Cpu& c, const Insn& i) { return extract_word<true>(c, i); }
 bool exec_PMOVMSKB_GdNq(Cpu& c, const Insn& i) {
   if (!c.check_mmx()) return false;
   mmx_enter(c);
@@ -256,6 +295,12 @@ bool exec_PMOVMSKB_GdNq(Cpu& c, const Insn& i) {
 bool exec_PMOVMSKB_GdUx(Cpu& c, const Insn& i) {
   if (!sse_ready(c)) return false;
   c.gpr[i.reg] = sign_mask(c.xmm[i.rm]);
+  return true;
+}
+
+bool exec_VPMOVMSKB(Cpu& c, const Insn& i) {
+  if (!simd::avx_ready(c)) return false;
+  c.gpr[i.reg] = sign_mask(c.xmm[i.rm]) | (simd::halves(i) == 2 ? sign_mask(c.ymm_hi[i.rm]) << 16 : 0);
   return true;
 }
 

@@ -59,6 +59,39 @@ bool sse_shift_imm(Cpu& c, const Insn& i) {
   c.xmm[i.rm] = S::by(c.xmm[i.rm], i.imm);
   return true;
 }
+// vvvv = r/m register shifted.
+template <class S>
+bool avx_shift_imm(Cpu& c, const Insn& i) {
+  if (!simd::avx_ready(c)) return false;
+  V256 r{};
+  for (unsigned h = 0; h < simd::halves(i); h++) r.h[h] = S::by(simd::half(c, i.rm, h), i.imm);
+  simd::set_ymm(c, i.vvvv, r);
+  return true;
+}
+// One count, 128 bits wide in memory, for both halves.
+template <class S>
+bool avx_shift(Cpu& c, const Insn& i) {
+  V128 count;
+  if (!simd::avx_ready(c) || !simd::xmm_source_unaligned(c, i, count)) return false;
+  V256 r{};
+  for (unsigned h = 0; h < simd::halves(i); h++) r.h[h] = S::by(simd::half(c, i.vvvv, h), count.q[0]);
+  simd::set_ymm(c, i.reg, r);
+  return true;
+}
+// VPSLLV and its kin: a count for each lane.
+template <class T, class Kind>
+struct ShiftEach {
+  static V128 op(const V128& v, const V128& counts) {
+    auto a = lanes<T>(v);
+    const auto n = lanes<T>(counts);
+    for (usize k = 0; k < a.size(); k++) {
+      std::array<T, 1> one{a[k]};
+      Kind::template shift<T>(one, n[k]);
+      a[k] = one[0];
+    }
+    return join<V128>(a);
+  }
+};
 
 // Bytes `n` to `n` + 15 of `hi`:`lo`; beyond them are zeros.
 V128 extract_bytes(const V128& hi, const V128& lo, unsigned n) {
@@ -102,6 +135,14 @@ struct ShuffleBytes {  // PSHUFB
     return join<R>(r);
   }
 };
+struct BlendDwords {
+  static constexpr unsigned kImmStep = 4;
+  static V128 op(const V128& d, const V128& s, unsigned imm) {
+    V128 r;
+    for (unsigned k = 0; k < 4; k++) r.d[k] = imm >> k & 1 ? s.d[k] : d.d[k];
+    return r;
+  }
+};
 struct BlendWords {
   static V128 op(const V128& d, const V128& s, unsigned imm) {
     V128 r;
@@ -140,25 +181,47 @@ struct Unpack {
   }
 };
 
-// PMOVSX, PMOVZX: lanes of From, of which memory holds only as many as are used (M).
+// PMOVSX, PMOVZX: lanes of From, of which memory holds only as many as are used (M, with 256 bits twice).
 template <class From, class To, class M>
-bool widen(Cpu& c, const Insn& i) {
-  M m;
-  if (!simd::sse_ready(c) || !simd::xmm_source_low<M>(c, i, m)) return false;
+V128 widened(M m) {
   const auto s = lanes<From>(m);
   simd::Lanes<To, V128> r;
   static_assert(s.size() == r.size());
   for (usize k = 0; k < r.size(); k++) r[k] = static_cast<To>(s[k]);
-  c.xmm[i.reg] = join<V128>(r);
+  return join<V128>(r);
+}
+template <class From, class To, class M>
+bool widen(Cpu& c, const Insn& i) {
+  M m;
+  if (!simd::sse_ready(c) || !simd::xmm_source_low<M>(c, i, m)) return false;
+  c.xmm[i.reg] = widened<From, To>(m);
+  return true;
+}
+template <class From, class To, class M>
+bool avx_widen(Cpu& c, const Insn& i) {
+  std::array<M, 2> m{};
+  if (!simd::avx_ready(c)) return false;
+  if (!(i.flags & kInsnMem))
+    std::memcpy(&m, &c.xmm[i.rm], sizeof(m));
+  else if (i.vex & 2 ? !c.read<std::array<M, 2>>(i.seg, c.ea(i), m) : !c.read<M>(i.seg, c.ea(i), m[0]))
+    return false;
+  V256 r{};
+  for (unsigned h = 0; h < simd::halves(i); h++) r.h[h] = widened<From, To>(m[h]);
+  simd::set_ymm(c, i.reg, r);
   return true;
 }
 
 }  // namespace
 
-#define SHIFT(ID, ...)                                                                      \
-  ORIEL_MMX_SSE(ID, __VA_ARGS__)                                                            \
-  bool exec_##ID##_NqIb(Cpu& c, const Insn& i) { return mmx_shift_imm<__VA_ARGS__>(c, i); } \
-  bool exec_##ID##_UxIb(Cpu& c, const Insn& i) { return sse_shift_imm<__VA_ARGS__>(c, i); }
+#define SHIFT_IMM(ID, ...)                                                                  \
+  bool exec_##ID##_UxIb(Cpu& c, const Insn& i) { return sse_shift_imm<__VA_ARGS__>(c, i); } \
+  bool exec_V##ID##_HxUxIb(Cpu& c, const Insn& i) { return avx_shift_imm<__VA_ARGS__>(c, i); }
+#define SHIFT(ID, ...)                                                                         \
+  bool exec_##ID##_PqQq(Cpu& c, const Insn& i) { return simd::mmx_binary<__VA_ARGS__>(c, i); } \
+  bool exec_##ID##_VxWx(Cpu& c, const Insn& i) { return simd::sse_binary<__VA_ARGS__>(c, i); } \
+  bool exec_V##ID(Cpu& c, const Insn& i) { return avx_shift<__VA_ARGS__>(c, i); }              \
+  bool exec_##ID##_NqIb(Cpu& c, const Insn& i) { return mmx_shift_imm<__VA_ARGS__>(c, i); }    \
+  SHIFT_IMM(ID, __VA_ARGS__)
 SHIFT(PSLLW, Shift<u16, Left>)
 SHIFT(PSLLD, Shift<u32, Left>)
 SHIFT(PSLLQ, Shift<u64, Left>)
@@ -167,9 +230,15 @@ SHIFT(PSRLD, Shift<u32, Right>)
 SHIFT(PSRLQ, Shift<u64, Right>)
 SHIFT(PSRAW, Shift<u16, RightArithmetic>)
 SHIFT(PSRAD, Shift<u32, RightArithmetic>)
+SHIFT_IMM(PSLLDQ, ShiftBytesLeft)
+SHIFT_IMM(PSRLDQ, ShiftBytesRight)
 #undef SHIFT
-bool exec_PSLLDQ_UxIb(Cpu& c, const Insn& i) { return sse_shift_imm<ShiftBytesLeft>(c, i); }
-bool exec_PSRLDQ_UxIb(Cpu& c, const Insn& i) { return sse_shift_imm<ShiftBytesRight>(c, i); }
+#undef SHIFT_IMM
+ORIEL_AVX(VPSLLVD, ShiftEach<u32, Left>)
+ORIEL_AVX(VPSLLVQ, ShiftEach<u64, Left>)
+ORIEL_AVX(VPSRLVD, ShiftEach<u32, Right>)
+ORIEL_AVX(VPSRLVQ, ShiftEach<u64, Right>)
+ORIEL_AVX(VPSRAVD, ShiftEach<u32, RightArithmetic>)
 
 ORIEL_MMX_SSE_IMM(PALIGNR, AlignRight)
 ORIEL_MMX_SSE(PSHUFB, ShuffleBytes)
@@ -178,14 +247,9 @@ ORIEL_SSE_IMM(PSHUFD, ShuffleImm<u32, 0>)
 ORIEL_SSE_IMM(PSHUFLW, ShuffleImm<u16, 0>)
 ORIEL_SSE_IMM(PSHUFHW, ShuffleImm<u16, 4>)
 ORIEL_SSE_IMM(PBLENDW, BlendWords)
-bool exec_PBLENDVB_VxWx(Cpu& c, const Insn& i) {
-  V128 s;
-  if (!simd::sse_ready(c) || !simd::xmm_source(c, i, s)) return false;
-  V128 r;
-  for (unsigned k = 0; k < 16; k++) r.b[k] = c.xmm[0].b[k] & 0x80 ? s.b[k] : c.xmm[i.reg].b[k];
-  c.xmm[i.reg] = r;
-  return true;
-}
+bool exec_VPBLENDD(Cpu& c, const Insn& i) { return simd::avx_binary_imm<BlendDwords>(c, i); }
+bool exec_PBLENDVB_VxWx(Cpu& c, const Insn& i) { return simd::sse_blend_by_sign<u8>(c, i); }
+bool exec_VPBLENDVB(Cpu& c, const Insn& i) { return simd::avx_blend_by_sign<u8>(c, i); }
 
 ORIEL_MMX_SSE(PACKSSWB, Pack<s16, s8>)
 ORIEL_MMX_SSE(PACKSSDW, Pack<s32, s16>)
@@ -206,7 +270,9 @@ ORIEL_SSE(PUNPCKHQDQ, Unpack<u64, true>)
 
 #define WIDEN(SUFFIX, OPERANDS, FROM, TO, M)                                                              \
   bool exec_PMOVSX##SUFFIX##_##OPERANDS(Cpu& c, const Insn& i) { return widen<s##FROM, s##TO, M>(c, i); } \
-  bool exec_PMOVZX##SUFFIX##_##OPERANDS(Cpu& c, const Insn& i) { return widen<u##FROM, u##TO, M>(c, i); }
+  bool exec_PMOVZX##SUFFIX##_##OPERANDS(Cpu& c, const Insn& i) { return widen<u##FROM, u##TO, M>(c, i); } \
+  bool exec_VPMOVSX##SUFFIX(Cpu& c, const Insn& i) { return avx_widen<s##FROM, s##TO, M>(c, i); }         \
+  bool exec_VPMOVZX##SUFFIX(Cpu& c, const Insn& i) { return avx_widen<u##FROM, u##TO, M>(c, i); }
 WIDEN(BW, VxWq, 8, 16, u64)
 WIDEN(BD, VxWd, 8, 32, u32)
 WIDEN(BQ, VxWw, 8, 64, u16)

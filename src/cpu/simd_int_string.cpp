@@ -82,7 +82,7 @@ unsigned implicit_length(const V128& v) {
 
 template <bool kExplicit>
 bool begin(Cpu& c, const Insn& i, Strings& s) {
-  if (!simd::sse_ready(c) || !simd::xmm_source_unaligned(c, i, s.b)) return false;
+  if (!(i.vex ? simd::avx_ready(c) : simd::sse_ready(c)) || !simd::xmm_source_unaligned(c, i, s.b)) return false;
   s.a = c.xmm[i.reg];
   const bool words = i.imm & kWords;
   s.n = words ? 8 : 16;
@@ -124,6 +124,7 @@ bool compare_mask(Cpu& c, const Insn& i) {
     }
   }
   c.xmm[0] = m;
+  if (i.vex) c.ymm_hi[0] = V128{};
   return true;
 }
 
@@ -133,5 +134,10 @@ bool exec_PCMPESTRM_VxWxIb(Cpu& c, const Insn& i) { return compare_mask<true>(c,
 bool exec_PCMPESTRI_VxWxIb(Cpu& c, const Insn& i) { return compare_index<true>(c, i); }
 bool exec_PCMPISTRM_VxWxIb(Cpu& c, const Insn& i) { return compare_mask<false>(c, i); }
 bool exec_PCMPISTRI_VxWxIb(Cpu& c, const Insn& i) { return compare_index<false>(c, i); }
+
+bool exec_VPCMPESTRM(Cpu& c, const Insn& i) { return compare_mask<true>(c, i); }
+bool exec_VPCMPESTRI(Cpu& c, const Insn& i) { return compare_index<true>(c, i); }
+bool exec_VPCMPISTRM(Cpu& c, const Insn& i) { return compare_mask<false>(c, i); }
+bool exec_VPCMPISTRI(Cpu& c, const Insn& i) { return compare_index<false>(c, i); }
 
 }  // namespace oriel

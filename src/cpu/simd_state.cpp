@@ -168,14 +168,21 @@ bool exec_XRSTOR(Cpu& c, const Insn& i) {
   return true;
 }
 
-bool exec_LDMXCSR(Cpu& c, const Insn& i) {
+namespace {
+template <bool kVex>
+bool load_mxcsr(Cpu& c, const Insn& i) {
   u32 v;
-  if (!c.check_sse() || !c.read<u32>(i.seg, c.ea(i), v)) return false;
+  if (!ready<kVex>(c) || !c.read<u32>(i.seg, c.ea(i), v)) return false;
   if (v & ~kMxcsrMask) return c.raise(kGP, 0);
   c.mxcsr = v;
   return true;
 }
+}  // namespace
+bool exec_LDMXCSR(Cpu& c, const Insn& i) { return load_mxcsr<false>(c, i); }
 bool exec_STMXCSR(Cpu& c, const Insn& i) { return c.check_sse() && c.write<u32>(i.seg, c.ea(i), c.mxcsr); }
+
+bool exec_VLDMXCSR(Cpu& c, const Insn& i) { return load_mxcsr<true>(c, i); }
+bool exec_VSTMXCSR(Cpu& c, const Insn& i) { return avx_ready(c) && c.write<u32>(i.seg, c.ea(i), c.mxcsr); }
 
 // One CPU, executing in order: nothing to fence or to fetch.
 bool exec_LFENCE(Cpu&, const Insn&) { return true; }

@@ -27,6 +27,11 @@ bool Cpu::check_sse() {
   if (cr0 & kCr0TS) return raise(kNM);
   return true;
 }
+bool Cpu::check_avx() {
+  if (!protected_mode() || !(cr4 & kCr4OSXSAVE) || (xcr0 & 6) != 6) return raise(kUD);
+  if (cr0 & kCr0TS) return raise(kNM);
+  return true;
+}
 
 // ---- loads -------------------------------------------------------------------------------------
 

@@ -53,7 +53,10 @@ bool encode(const Form& f, Random& rnd, const EncodeOptions& o, Encoding& e) {
   if (f.modrm >= 0 && f.modrm < 8) e.reg = static_cast<unsigned>(f.modrm);
   if (e.memory) e.rm = kRBX;
   const bool vsib = uses("Td") || uses("Tq");
-  if (vsib) e.vector_index = static_cast<unsigned>(rnd() & registers);
+  if (vsib) {
+    e.vector_index = static_cast<unsigned>(rnd() & registers);
+    if (e.vector_index == e.reg || e.vector_index == vvvv || e.reg == vvvv) return false;
+  }
   // The stack pointer keeps its value, as signal handling on the host needs a stack... of its own, but PUSH a valid
   // one.
   const bool general_reg = uses("G") || uses("Z") || !modrm, general_rm = uses("E") || uses("R") || uses("Z");

@@ -57,13 +57,19 @@ bool in_our_set(ZydisISASet s) {
   switch (s) {
     case ZYDIS_ISA_SET_ADOX_ADCX:
     case ZYDIS_ISA_SET_AES:
+    case ZYDIS_ISA_SET_AVX:
+    case ZYDIS_ISA_SET_AVX2:
+    case ZYDIS_ISA_SET_AVX2GATHER:
+    case ZYDIS_ISA_SET_AVXAES:
     case ZYDIS_ISA_SET_BMI1:
     case ZYDIS_ISA_SET_BMI2:
     case ZYDIS_ISA_SET_CLFSH:
     case ZYDIS_ISA_SET_CMOV:
     case ZYDIS_ISA_SET_CMPXCHG16B:
+    case ZYDIS_ISA_SET_F16C:
     case ZYDIS_ISA_SET_FAT_NOP:
     case ZYDIS_ISA_SET_FCMOV:
+    case ZYDIS_ISA_SET_FMA:
     case ZYDIS_ISA_SET_FXSAVE:
     case ZYDIS_ISA_SET_FXSAVE64:
     case ZYDIS_ISA_SET_I186:
@@ -175,8 +181,19 @@ ZydisRegister general(const Insn& i, u8 slot, std::string_view size) {
 
 u64 truncate(u64 v, unsigned log2_bytes) { return log2_bytes == 3 ? v : v & ((u64{1} << (8u << log2_bytes)) - 1); }
 
+// Whether VEX.L chooses a YMM register for an operand of that size.
+bool is_ymm(const Insn& i, std::string_view size) {
+  return (size == "x" || size == "qx") && (i.vex & 2) && (kForms[form_of(i.op)].attrs & (VL | L1));
+}
+
 // Bits of memory operands by code suffix, 0 where the size is not compared.
 unsigned memory_bits(const Insn& i, std::string_view size) {
+  const unsigned vector = i.vex & 2 ? 256 : 128;
+  if (is_ymm(i, size)) return 256;
+  if (size == "qx") return 64;
+  if (size == "x2") return vector / 2;
+  if (size == "x4") return vector / 4;
+  if (size == "x8") return vector / 8;
   if (size == "b") return 8;
   if (size == "w") return 16;
   if (size == "d" || size == "fd") return 32;
@@ -189,12 +206,18 @@ unsigned memory_bits(const Insn& i, std::string_view size) {
   return 0;
 }
 
-std::string check_memory(const Insn& i, const ZydisDecodedOperand& o, std::string_view size) {
+std::string check_memory(const Insn& i, const ZydisDecodedOperand& o, std::string_view code) {
   if (o.type != ZYDIS_OPERAND_TYPE_MEMORY) return "not memory";
+  const std::string_view size = code.substr(1);
   if (unsigned bits = memory_bits(i, size); bits && bits != o.size && o.mem.type == ZYDIS_MEMOP_TYPE_MEM)
     return "memory size " + std::to_string(bits) + " for " + std::to_string(o.size);
   if (o.mem.base != gpr(i.base, i.asz)) return "base";
-  if (o.mem.index != gpr(i.index, i.asz)) return "index";
+  if (code[0] == 'T') {
+    const bool ymm = (i.vex & 2) && (size == "d" || (i.opcode & 1));
+    if (o.mem.index != ZydisRegisterEncode(ymm ? ZYDIS_REGCLASS_YMM : ZYDIS_REGCLASS_XMM, i.index)) return "index";
+  } else if (o.mem.index != gpr(i.index, i.asz)) {
+    return "index";
+  }
   if (i.index != kZero && o.mem.scale != 1u << i.scale) return "scale";
   if (o.mem.type == ZYDIS_MEMOP_TYPE_MEM && o.mem.segment != ZydisRegisterEncode(ZYDIS_REGCLASS_SEGMENT, i.seg))
     return "segment";
@@ -211,10 +234,12 @@ std::string check_register(const ZydisDecodedOperand& o, ZydisRegister want) {
   return {};
 }
 
-std::string check_operand(const Insn& i, std::string_view code, const ZydisDecodedOperand& o, unsigned& imms) {
+std::string check_operand(const Insn& i, bool long_mode, std::string_view code, const ZydisDecodedOperand& o,
+                          unsigned& imms) {
   const char letter = code[0];
   const std::string_view size = code.substr(1);
   const bool mem = i.flags & kInsnMem;
+  const ZydisRegisterClass vector_class = is_ymm(i, size) ? ZYDIS_REGCLASS_YMM : ZYDIS_REGCLASS_XMM;
   auto vec = [](ZydisRegisterClass c, unsigned n) { return ZydisRegisterEncode(c, static_cast<ZyanU8>(n)); };
   if (code == "AL") return check_register(o, ZYDIS_REGISTER_AL);
   if (code == "AX") return check_register(o, ZYDIS_REGISTER_AX);
@@ -231,7 +256,7 @@ std::string check_operand(const Insn& i, std::string_view code, const ZydisDecod
   switch (letter) {
     case 'E':
     case 'M':
-    case 'R': return mem ? check_memory(i, o, size) : check_register(o, general(i, i.rm, size));
+    case 'R': return mem ? check_memory(i, o, code) : check_register(o, general(i, i.rm, size));
     case 'G': return check_register(o, general(i, i.reg, size));
     case 'Z': return check_register(o, general(i, i.rm, size));
     case 'B': return check_register(o, general(i, i.vvvv, size));
@@ -240,10 +265,13 @@ std::string check_operand(const Insn& i, std::string_view code, const ZydisDecod
     case 'D': return check_register(o, vec(ZYDIS_REGCLASS_DEBUG, i.reg));
     case 'P': return check_register(o, vec(ZYDIS_REGCLASS_MMX, i.reg));
     case 'Q':
-    case 'N': return mem ? check_memory(i, o, size) : check_register(o, vec(ZYDIS_REGCLASS_MMX, i.rm));
-    case 'V': return check_register(o, vec(ZYDIS_REGCLASS_XMM, i.reg));
+    case 'N': return mem ? check_memory(i, o, code) : check_register(o, vec(ZYDIS_REGCLASS_MMX, i.rm));
+    case 'V': return check_register(o, vec(vector_class, i.reg));
+    case 'H': return check_register(o, vec(vector_class, i.vvvv));
+    case 'L': return check_register(o, vec(vector_class, i.imm >> 4 & (long_mode ? 15 : 7)));
+    case 'T': return check_memory(i, o, code);
     case 'W':
-    case 'U': return mem ? check_memory(i, o, size) : check_register(o, vec(ZYDIS_REGCLASS_XMM, i.rm));
+    case 'U': return mem ? check_memory(i, o, code) : check_register(o, vec(vector_class, i.rm));
     case 'O': {
       if (o.type != ZYDIS_OPERAND_TYPE_MEMORY || !mem) return "not memory";
       if (truncate(static_cast<u64>(o.mem.disp.value), i.asz) != i.imm) return "moffs";
@@ -415,11 +443,12 @@ bool compare(const u8* p, CodeMode mode) {
     }
     if (diff && diff->operand && (code == diff->operand || diff->operand == std::string_view("*"))) continue;
     if (stores_word(z) && code == "Ev") {
-      if (std::string e = check_operand(i, (i.flags & kInsnMem) ? "Ew" : "Ev", ops[k], imms); !e.empty())
+      if (std::string e = check_operand(i, mode == CodeMode::k64, (i.flags & kInsnMem) ? "Ew" : "Ev", ops[k], imms);
+          !e.empty())
         fail(std::string("operand ") + f.id + " " + std::string(code) + ": " + e, mode, p, i.len, text);
       continue;
     }
-    if (std::string e = check_operand(i, code, ops[k], imms); !e.empty()) {
+    if (std::string e = check_operand(i, mode == CodeMode::k64, code, ops[k], imms); !e.empty()) {
       fail(std::string("operand ") + f.id + " " + std::string(code) + ": " + e, mode, p, i.len, text);
       return more;
     }
@@ -519,14 +548,14 @@ void sweep_vex(CodeMode mode) {
           buf[1] = static_cast<u8>(rxb | mmmmm);
           buf[2] = static_cast<u8>((wlpp & 8) << 4 | vvvv << 3 | (wlpp & 7));
           for (unsigned op = 0; op < 256; ++op) {
-            // The general-register instructions in full, the others (AVX: all invalid) by samples.
-            const bool ours = (mmmmm == 2 && op >= 0xf0) || (mmmmm == 3 && op == 0xf0);
+            // Every ModRM byte with the registers below eight, else samples.
             buf[3] = static_cast<u8>(op);
-            if (ours) {
+            if (rxb == 0xe0 && (vvvv == 15 || vvvv == 11)) {
               sweep_opcode(buf, 4, mode, false);
-            } else if (rxb == 0xe0) {
+            } else {
               for (unsigned m : {0x05u, 0x4cu, 0xc1u, 0xf8u}) {
                 buf[4] = static_cast<u8>(m);
+                buf[5] = static_cast<u8>(0x4b ^ vvvv << 3);  // SIB
                 compare(buf, mode);
               }
             }
