@@ -75,14 +75,18 @@ void Cpu::reset() {
 void Cpu::init() {
   Fpu keep_fpu = fpu;
   Msrs keep_msr = msr;
-  V128 keep_xmm[16];
-  for (unsigned i = 0; i < 16; i++) keep_xmm[i] = xmm[i];
+  V128 keep_xmm[16], keep_ymm_hi[16];
+  std::memcpy(keep_xmm, xmm, sizeof xmm);
+  std::memcpy(keep_ymm_hi, ymm_hi, sizeof ymm_hi);
+  u64 keep_xcr0 = xcr0;
   u32 keep_mxcsr = mxcsr;
   u64 keep_cr0 = cr0;
   reset();
   fpu = keep_fpu;
   msr = keep_msr;
-  for (unsigned i = 0; i < 16; i++) xmm[i] = keep_xmm[i];
+  std::memcpy(xmm, keep_xmm, sizeof xmm);
+  std::memcpy(ymm_hi, keep_ymm_hi, sizeof ymm_hi);
+  xcr0 = keep_xcr0;
   mxcsr = keep_mxcsr;
   cr0 = (cr0 & ~u64{kCr0CD | kCr0NW}) | (keep_cr0 & (kCr0CD | kCr0NW));
 }

@@ -23,9 +23,11 @@ enum : u32 {
   kMxcsrMaskAt = 28,
   kSt = 32,
   kXmm = 160,
-  kXsaveHeader = 512
+  kXsaveHeader = 512,
+  kYmm = 576,  // upper halves: as CPUID leaf 0DH says
+  kXsaveSize = 832
 };
-constexpr u64 kX87State = 1, kSseState = 2;
+constexpr u64 kX87State = 1, kSseState = 2, kAvxState = 4;
 
 unsigned xmm_count(const Cpu& c) { return c.long64() ? 16 : 8; }
 
@@ -118,53 +120,105 @@ bool xsave_ready(Cpu& c, const Insn& i, u64& off, u64& requested) {
   return true;
 }
 
-// Every component counts as in use, so that XSAVEOPT has nothing to leave out.
-bool xsave(Cpu& c, const Insn& i) {
+bool all_zero(const V128 (&registers)[16]) {
+  u64 any = 0;
+  for (const V128& v : registers) any |= v.q[0] | v.q[1];
+  return any == 0;
+}
+
+// XINUSE: the components that are not in their initial configuration (SDM Vol. 1, 13.6). MXCSR counts as SSE state.
+u64 in_use(const Cpu& c) {
+  const Fpu& f = c.fpu;
+  u64 x87 = f.sw | f.top | f.tw | f.fop | f.fip | f.fdp | f.fcs | f.fds | (f.cw ^ 0x37fu);
+  for (const F80& r : f.r) x87 |= r.m | r.se;
+  return (x87 ? kX87State : 0) | (!all_zero(c.xmm) || c.mxcsr != 0x1f80 ? kSseState : 0) |
+         (!all_zero(c.ymm_hi) ? kAvxState : 0);
+}
+
+// `optimized`: components in their initial configuration are not written (XSAVEOPT; the modified optimization is not
+// done).
+bool xsave(Cpu& c, const Insn& i, bool optimized) {
   u64 off, requested;
   if (!xsave_ready(c, i, off, requested)) return false;
-  u8 image[kXsaveHeader + 8];
-  if (!c.probe_write(i.seg, off, sizeof image) || !c.read_bytes(i.seg, off, image, sizeof image)) return false;
-  if (requested & kX87State) put_x87(c, i, image);
-  if (requested & kSseState) {
-    put_mxcsr(c, image);
-    std::memcpy(image + kXmm, c.xmm, 16 * xmm_count(c));
+  const u64 used = in_use(c), saved = optimized ? requested & used : requested;
+  u8 image[kXsaveSize];
+  u64 present;
+  // The parts of the area that are written; nothing else of it is touched.
+  struct Part {
+    u32 at, size;
+  } parts[6];
+  unsigned n = 0;
+  parts[n++] = {kXsaveHeader, 8};
+  if (saved & kX87State) {
+    put_x87(c, i, image);
+    parts[n++] = {0, kMxcsr};
+    parts[n++] = {kSt, kXmm - kSt};
   }
-  store<u64>(image + kXsaveHeader, load<u64>(image + kXsaveHeader) | requested);
-  return c.write_bytes(i.seg, off, image, sizeof image);
+  if (saved & (kSseState | kAvxState)) {
+    put_mxcsr(c, image);
+    parts[n++] = {kMxcsr, 8};
+  }
+  const u32 register_bytes = 16 * xmm_count(c);
+  if (saved & kSseState) {
+    std::memcpy(image + kXmm, c.xmm, register_bytes);
+    parts[n++] = {kXmm, register_bytes};
+  }
+  if (saved & kAvxState) {
+    std::memcpy(image + kYmm, c.ymm_hi, register_bytes);
+    parts[n++] = {kYmm, register_bytes};
+  }
+  auto at = [&](const Part& p) { return wrap_offset(i, off + p.at); };
+  for (unsigned k = 0; k < n; k++)
+    if (!c.probe_write(i.seg, at(parts[k]), parts[k].size)) return false;
+  if (!c.read<u64>(i.seg, at(parts[0]), present)) return false;
+  store<u64>(image + kXsaveHeader, (present & ~requested) | (used & requested));
+  for (unsigned k = 0; k < n; k++)
+    if (!c.write_bytes(i.seg, at(parts[k]), image + parts[k].at, parts[k].size)) return false;
+  return true;
 }
 
 }  // namespace
 
-bool exec_XSAVE(Cpu& c, const Insn& i) { return xsave(c, i); }
-bool exec_XSAVEOPT(Cpu& c, const Insn& i) { return xsave(c, i); }
+bool exec_XSAVE(Cpu& c, const Insn& i) { return xsave(c, i, false); }
+bool exec_XSAVEOPT(Cpu& c, const Insn& i) { return xsave(c, i, true); }
 
 bool exec_XRSTOR(Cpu& c, const Insn& i) {
   u64 off, requested;
   if (!xsave_ready(c, i, off, requested)) return false;
-  u8 image[kXsaveHeader + 64];
-  if (!c.read_bytes(i.seg, off, image, sizeof image)) return false;
+  u8 image[kXsaveSize];
+  auto read_part = [&](u32 at, u32 size) { return c.read_bytes(i.seg, wrap_offset(i, off + at), image + at, size); };
+  if (!read_part(kXsaveHeader, 64)) return false;
   // The standard form: XCOMP_BV and the 8 bytes after it are zero (the compacted form is not offered).
   const u64 present = load<u64>(image + kXsaveHeader);
   if ((present & ~c.xcr0) || load<u64>(image + kXsaveHeader + 8) || load<u64>(image + kXsaveHeader + 16))
     return c.raise(kGP, 0);
-  const u32 mxcsr = load<u32>(image + kMxcsr);
-  if ((requested & kSseState) && (mxcsr & ~kMxcsrMask)) return c.raise(kGP, 0);
-  if (requested & kX87State) {
-    if (present & kX87State) {
-      get_x87(c, i, image);
-    } else {
-      x87::initialize(c);
-      for (F80& r : c.fpu.r) r = F80{0, 0};
-    }
-  }
-  if (requested & kSseState) {
+  const u32 register_bytes = 16 * xmm_count(c);
+  // MXCSR comes from memory with SSE or AVX state, whether these are present or not.
+  const bool with_mxcsr = requested & (kSseState | kAvxState);
+  if ((requested & present & kX87State) && !(read_part(0, kMxcsr) && read_part(kSt, kXmm - kSt))) return false;
+  if (with_mxcsr && !read_part(kMxcsr, 4)) return false;
+  if ((requested & present & kSseState) && !read_part(kXmm, register_bytes)) return false;
+  if ((requested & present & kAvxState) && !read_part(kYmm, register_bytes)) return false;
+  if (with_mxcsr) {
+    const u32 mxcsr = load<u32>(image + kMxcsr);
+    if (mxcsr & ~kMxcsrMask) return c.raise(kGP, 0);
     c.mxcsr = mxcsr;
-    const u32 n = 16 * xmm_count(c);
-    if (present & kSseState)
-      std::memcpy(c.xmm, image + kXmm, n);
-    else
-      std::memset(c.xmm, 0, n);
   }
+  if (requested & present & kX87State) {
+    get_x87(c, i, image);
+  } else if (requested & kX87State) {
+    x87::initialize(c);
+    for (F80& r : c.fpu.r) r = F80{0, 0};
+  }
+  auto restore = [&](u64 component, V128* registers, u32 at) {
+    if (!(requested & component)) return;
+    if (present & component)
+      std::memcpy(registers, image + at, register_bytes);
+    else
+      std::memset(registers, 0, register_bytes);
+  };
+  restore(kSseState, c.xmm, kXmm);
+  restore(kAvxState, c.ymm_hi, kYmm);
   return true;
 }
 

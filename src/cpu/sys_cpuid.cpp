@@ -16,15 +16,16 @@ constexpr u32 bits(std::initializer_list<unsigned> list) {
 // Family 6, model 3CH, stepping 3.
 constexpr u32 kSignature = 0x000306c3;
 
-// Leaf 1. ECX: SSE3, PCLMULQDQ, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, MOVBE, POPCNT, TSC deadline, AES, XSAVE, hypervisor.
-constexpr u32 kLeaf1Ecx = bits({0, 1, 9, 13, 19, 20, 22, 23, 24, 25, 26, 31});
+// Leaf 1. ECX: SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B, SSE4.1, SSE4.2, MOVBE, POPCNT, TSC deadline, AES, XSAVE, AVX,
+// F16C, hypervisor. With leaf 7 and LZCNT below that is x86-64-v3.
+constexpr u32 kLeaf1Ecx = bits({0, 1, 9, 12, 13, 19, 20, 22, 23, 24, 25, 26, 28, 29, 31});
 // EDX: FPU VME DE PSE TSC MSR PAE MCE CX8 SEP MTRR PGE MCA CMOV PAT PSE-36 CLFSH MMX FXSR SSE SSE2 SS.
 constexpr u32 kLeaf1Edx = bits({0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26, 27});
 constexpr u32 kApic = 1u << 9;
 constexpr u32 kOsxsave = 1u << 27;
-// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, SMEP, BMI2, ERMS, ADX, SMAP. ECX: UMIP. EDX: SPEC_CTRL, STIBP,
+// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, SMEP, BMI2, ERMS, ADX, SMAP. ECX: UMIP. EDX: SPEC_CTRL, STIBP,
 // ARCH_CAPABILITIES.
-constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 7, 8, 9, 19, 20});
+constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 5, 7, 8, 9, 19, 20});
 constexpr u32 kLeaf7Ecx = bits({2});
 constexpr u32 kLeaf7Edx = bits({26, 27, 29});
 // Leaf 80000001H. ECX: LAHF in 64-bit mode, LZCNT, PREFETCHW. EDX: NX, 1 GiB pages, RDTSCP, long mode; SYSCALL apart.
@@ -75,9 +76,10 @@ void Cpu::cpuid(u32 leaf, u32 subleaf, u32 out[4]) {
       break;
     case 0xb: r = {0, subleaf < 2 ? 1u : 0u, (subleaf & 0xff) | (subleaf < 2 ? (subleaf + 1) << 8 : 0), 0}; break;
     case 0xd:
-      // x87 and SSE state: the legacy region and the header.
-      if (subleaf == 0) r = {3, 576, 576, 0};
+      // x87, SSE and AVX state: the legacy region and the header, 576 bytes, and 256 bytes of upper halves.
+      if (subleaf == 0) r = {7, xcr0 & 4 ? 832u : 576u, 832, 0};
       if (subleaf == 1) r.a = 1;  // XSAVEOPT
+      if (subleaf == 2) r = {256, 576, 0, 0};
       break;
     case 0x15: r = {1, 1, 1'000'000'000, 0}; break;  // TSC and crystal: 1 GHz
     case 0x16: r = {1000, 1000, 100, 0}; break;

@@ -183,7 +183,8 @@ bool exec_XSETBV(Cpu& c, const Insn&) {
   if (!(c.cr4 & kCr4OSXSAVE)) return c.raise(kUD);
   if (!need_cpl0(c)) return false;
   u64 v = edx_eax(c);
-  if (c.get32(kRCX) != 0 || !(v & 1) || (v & ~u64{3})) return c.raise(kGP, 0);
+  // x87 state always; AVX state only with SSE state (SDM Vol. 1, 13.3).
+  if (c.get32(kRCX) != 0 || !(v & 1) || (v & ~u64{7}) || (v & 6) == 4) return c.raise(kGP, 0);
   c.xcr0 = v;
   return true;
 }
