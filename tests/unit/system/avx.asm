@@ -445,6 +445,42 @@ bits 64
   hlt
 EXPECT HALT, NOERR, ANY, R_RAX, 0, 0x5a5a5a5a5a5a5a5a, R_RBX, 0, 0xffffffffffffffff, R_RDX, 0, 0xffffffffffffffff
 
+TEST "XSAVE outside 64-bit mode: eight registers", "Vol. 1, 13.7", PROT32, AVX_BITS
+  XCR0_IS X87 | SSE | AVX
+  FILL_AREA
+  vpcmpeqd ymm7, ymm7, ymm7
+  mov eax, SSE | AVX
+  xor edx, edx
+  xsave [AREA]
+  hlt
+EXPECT HALT, NOERR, ANY, M64, HEADER, SSE | AVX, M64, AREA + 160 + 7 * 16, 0xffffffffffffffff, \
+  M64, AREA + 160 + 8 * 16, 0x5a5a5a5a5a5a5a5a, M64, AREA + YMM_AT + 7 * 16, 0xffffffffffffffff, \
+  M64, AREA + YMM_AT + 8 * 16, 0x5a5a5a5a5a5a5a5a
+
+TEST "XSAVEOPT outside 64-bit mode", "Vol. 1, 13.9", PROT32, AVX_BITS
+  XCR0_IS X87 | SSE | AVX
+  FILL_AREA
+  vpcmpeqd ymm7, ymm7, ymm7
+  mov eax, AVX
+  xor edx, edx
+  xsaveopt [AREA]
+  hlt
+EXPECT HALT, NOERR, ANY, M64, HEADER, AVX, M32, AREA + 24, 0x1f80, M32, AREA + 160 + 7 * 16, 0x5a5a5a5a, \
+  M64, AREA + YMM_AT + 7 * 16, 0xffffffffffffffff, M64, AREA + YMM_AT + 8 * 16, 0x5a5a5a5a5a5a5a5a
+
+TEST "XSAVEOPT64 has 64-bit pointers", "Vol. 1, 13.5.1", LONG64, AVX_BITS
+  XCR0_IS X87 | SSE | AVX
+  FILL_AREA
+  fninit
+  fld1
+  mov eax, X87
+  xor edx, edx
+  mov dword [AREA + 12], 0x5a5a5a5a
+  xsaveopt64 [AREA]
+  mov eax, [AREA + 12]
+  hlt
+EXPECT HALT, NOERR, ANY, M64, HEADER, X87, R_RAX, 0, 0, M16, AREA + 32 + 8, 0x3fff
+
 %macro BAD_AREA 3+
 TEST %1, %2, LONG64, AVX_BITS
   XCR0_IS X87 | SSE
