@@ -188,17 +188,15 @@ bool exec_LGS(Cpu& c, const Insn& i) { return load_far_pointer(c, i, kGS); }
 bool exec_ARPL(Cpu& c, const Insn& i) {
   if (!c.protected_mode()) return c.raise(kUD);
   u16 dst, src = c.get16(i.reg);
-  if (is_mem(i)) {
-    if (!c.rmw_begin<u16>(i.seg, c.ea(i), dst)) return false;
-  } else {
-    dst = c.get16(i.rm);
-  }
+  if (!read_ew(c, i, dst)) return false;
   bool adjust = (dst & 3) < (src & 3);
-  u16 out = static_cast<u16>(adjust ? (dst & ~3) | (src & 3) : dst);
-  if (is_mem(i))
-    c.rmw_commit<u16>(out);
-  else if (adjust)
-    c.set16(i.rm, out);
+  if (adjust) {  // there is no write otherwise
+    const u16 out = static_cast<u16>((dst & ~3) | (src & 3));
+    if (!is_mem(i))
+      c.set16(i.rm, out);
+    else if (!c.write<u16>(i.seg, c.ea(i), out))
+      return false;
+  }
   set_zf(c, adjust);
   return true;
 }

@@ -44,7 +44,7 @@ void DiffRunner::run(DiffCase& c) {
 }
 
 std::string DiffRunner::compare(const DiffCase& c, CompareMask mask, bool memory) {
-  mask.legacy = c.mode != CodeMode::k64;
+  mask.legacy |= c.mode != CodeMode::k64;
   std::string d = differences(c.host, c.guest, mask);
   if (memory && std::memcmp(host.data(), guest.data(), kDiffDataSize) != 0) {
     u64 at = 0;

@@ -67,6 +67,8 @@ std::string differences(const CpuState& host, const CpuState& guest, const Compa
   field("rip", host.rip, guest.rip);
   static constexpr const char* kSegName[] = {"es", "cs", "ss", "ds", "fs", "gs"};
   for (unsigned k = 0; k < 6; k++) field(kSegName[k], host.sel[k], guest.sel[k]);
+  field("fs base", host.fs_base, guest.fs_base);
+  field("gs base", host.gs_base, guest.gs_base);
   const unsigned registers = mask.legacy ? 8 : 16;
   const u64 bits = mask.legacy ? 0xffffffff : ~u64{0};
   for (unsigned r = 0; r < registers; r++) field("r" + std::to_string(r), host.gpr[r] & bits, guest.gpr[r] & bits);

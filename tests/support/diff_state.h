@@ -50,7 +50,7 @@ struct CpuState {
   alignas(16) u8 fx[512] = {};
   u8 ymm_hi[256] = {};  // upper halves of YMM0 to YMM15; zeros on a host without AVX
   u16 sel[6] = {kDiffDataSel, kDiffCode64, kDiffDataSel, kDiffDataSel, kDiffDataSel, kDiffDataSel};  // by SegReg
-  u64 fs_base = 0, gs_base = 0;                                                                      // on entry
+  u64 fs_base = 0, gs_base = 0;
   // How it ended.
   int vector = -1;  // of the exception, or -1
   u64 rip = 0;      // of the instruction that faulted, after the one that trapped, or where execution went on

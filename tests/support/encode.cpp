@@ -62,7 +62,18 @@ bool encode(const Form& f, Random& rnd, const EncodeOptions& o, Encoding& e) {
   const bool general_reg = uses("G") || uses("Z") || !modrm, general_rm = uses("E") || uses("R") || uses("Z");
   if ((general_reg && e.reg == kRSP && f.modrm == 8) || (general_rm && e.rm == kRSP) || (uses("B") && vvvv == kRSP))
     return false;
+  // Numbers of special registers that there are, and that may be written.
+  if (uses("Sw")) {
+    e.reg = static_cast<unsigned>(rnd.below(6));
+    if (f.operands[0] == 'S' && e.reg == kCS) return false;
+  }
+  static constexpr u8 kControlRegisters[] = {0, 2, 3, 4};
+  if (uses("Cy")) e.reg = kControlRegisters[rnd() & 3];
+  if (uses("Dy")) e.reg &= 7;
   unsigned& len = e.len;
+  const bool counts =
+      o.any_address && (f.id == std::string_view("JCXZ_Jb") || std::string_view(f.id).starts_with("LOOP"));
+  if (counts && (rnd() & 1)) code[len++] = 0x67;
   const bool any_address = o.any_address && e.memory && !vsib;
   const bool implicit_memory = uses("Xb") || uses("Xv") || uses("O");
   bool small_address = false;

@@ -9,10 +9,11 @@
 namespace oriel {
 
 enum class FormGroup : u8 {
-  kInt,     // int_diff_test
-  kSimd,    // simd_diff_test
-  kX87,     // x87_diff_test
-  kSystem,  // what user mode cannot compare: system_test and the boot tests
+  kInt,      // int_diff_test
+  kControl,  // control_diff_test: what changes control, the stack's or the segments' state, or faults at CPL 3
+  kSimd,     // simd_diff_test
+  kX87,      // x87_diff_test
+  kSystem,   // what user mode cannot compare: system_test and the boot tests
 };
 
 // Forms that their attributes would put elsewhere.
@@ -22,6 +23,23 @@ struct ListedForm {
   const char* why;
 };
 inline constexpr ListedForm kListedForms[] = {
+    {"SYSCALL", FormGroup::kSystem, "a call of the host's kernel"},
+    {"SYSENTER", FormGroup::kSystem, "as above"},
+    {"SYSRET", FormGroup::kSystem, "the vendors differ (APM Vol. 3, SYSRET, SYSEXIT)"},
+    {"SYSEXIT", FormGroup::kSystem, "as above"},
+    {"INT1", FormGroup::kSystem, "hypervisors report it as a fault"},
+    {"CPUID", FormGroup::kSystem, "another processor"},
+    {"RDTSC", FormGroup::kSystem, "another time"},
+    {"RDTSCP", FormGroup::kSystem, "another time"},
+    {"SLDT_Mw", FormGroup::kSystem, "the host's tables; Linux emulates some with CR4.UMIP"},
+    {"SLDT_Rv", FormGroup::kSystem, "as above"},
+    {"STR_Mw", FormGroup::kSystem, "as above"},
+    {"STR_Rv", FormGroup::kSystem, "as above"},
+    {"SMSW_Mw", FormGroup::kSystem, "as above"},
+    {"SMSW_Rv", FormGroup::kSystem, "as above"},
+    {"SGDT", FormGroup::kSystem, "as above"},
+    {"SIDT", FormGroup::kSystem, "as above"},
+    {"XGETBV", FormGroup::kSystem, "the host's state components differ"},
     {"XSAVE", FormGroup::kSystem, "the host's state components differ"},
     {"XRSTOR", FormGroup::kSystem, "the host's state components differ"},
     {"XSAVEOPT", FormGroup::kSystem, "the host's state components differ"},
@@ -43,7 +61,7 @@ inline FormGroup form_group(const Form& f) {
   }();
   const auto index = static_cast<u16>(&f - kForms);
   if (index >= first_simd) return FormGroup::kSimd;
-  if (index >= first_system || (f.attrs & END)) return FormGroup::kSystem;
+  if (index >= first_system || (f.attrs & END)) return FormGroup::kControl;
   return FormGroup::kInt;
 }
 

@@ -39,6 +39,7 @@ GuestCpu::GuestCpu() : ram_(new u8[kRamSize]()), mem_(ram_.get(), kRamSize), cpu
     mem_.write<u8>(kStubs + v * 4, kHlt);
   }
   put(kTss + 4, kKernel + kStack);
+  mem_.write<u16>(kTss + 0x66, 0x68);  // no I/O bitmap
   cpu.cr0 |= kCr0PE | kCr0PG | kCr0WP | kCr0MP | kCr0NE;
   cpu.cr3 = kPml4;
   cpu.cr4 |= kCr4PAE | kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4OSXSAVE | kCr4FSGSBASE;
@@ -92,6 +93,7 @@ void GuestCpu::save(CpuState& s) {
   std::memcpy(s.gpr, cpu.gpr, sizeof s.gpr);
   s.flags = cpu.get_rflags();
   for (unsigned k = 0; k < 6; k++) s.sel[k] = cpu.seg[k].sel;
+  s.fs_base = cpu.seg[kFS].base, s.gs_base = cpu.seg[kGS].base;
   const Fpu& f = cpu.fpu;
   store<u16>(s.fx + kFxCw, f.cw);
   store<u16>(s.fx + kFxSw, static_cast<u16>((f.sw & 0xc7ff) | f.top << 11));

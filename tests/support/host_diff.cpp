@@ -35,6 +35,7 @@ struct HostState {
   u64 host_fs, host_gs;  // +630, +638
   u64 rip, error, cr2;   // of an exception
   u16 cs;
+  u32 signals;  // of this run
 };
 static_assert(offsetof(HostState, fx) == 0x100 && offsetof(HostState, host_fx) == 0x300 &&
               offsetof(HostState, ymm_hi) == 0x500 && offsetof(HostState, entry) == 0x600 &&
@@ -121,7 +122,8 @@ oriel_host_back:
   mov 0x0ff00088, %rsp
   pushfq
   popq 0x0ff00080
-  cld
+  pushq $2
+  popfq
   cmpq $0, 0x0ff000a0
   je 1f
   oriel_upper_halves 0
@@ -132,6 +134,10 @@ oriel_host_back:
   mov %ds, 0x0ff00616
   mov %fs, 0x0ff00618
   mov %gs, 0x0ff0061a
+  rdfsbase %rax
+  mov %rax, 0x0ff00620
+  rdgsbase %rax
+  mov %rax, 0x0ff00628
   xor %eax, %eax
   mov %eax, %es
   mov %eax, %ds
@@ -155,8 +161,11 @@ constexpr u8 kInt3 = 0xcc;
 void on_signal(int, siginfo_t*, void* context) {
   auto* uc = static_cast<ucontext_t*>(context);
   greg_t* const r = uc->uc_mcontext.gregs;
-  if (!hs->inside) {  // our own mistake
-    std::printf("signal %lld at %llx address %llx\n", r[REG_TRAPNO], r[REG_RIP], r[REG_CR2]);
+  if (!hs->inside || hs->signals++ > 2) {  // a mistake of ours, or the kernel cannot return to oriel_host_back
+    asm volatile("wrfsbase %0" : : "r"(hs->host_fs));
+    std::printf(
+        "signal outside the tested code: exception %lld error %llx at %llx address %llx selectors %llx flags %llx\n",
+        r[REG_TRAPNO], r[REG_ERR], r[REG_RIP], r[REG_CR2], r[REG_CSGSFS], r[REG_EFL]);
     std::fflush(stdout);
     _exit(1);
   }
@@ -169,9 +178,10 @@ void on_signal(int, siginfo_t*, void* context) {
   r[REG_RIP] = reinterpret_cast<greg_t>(oriel_host_back);
 }
 
-void map_fixed(u64 at, usize n, int protection) {
+u8* map_fixed(u64 at, usize n, int protection) {
   void* p = mmap(reinterpret_cast<void*>(at), n, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (p != reinterpret_cast<void*>(at)) std::perror("mmap"), std::exit(1);
+  return static_cast<u8*>(p);
 }
 
 // Code below 4 GiB that 32-bit code can return to: jmp *back.
@@ -187,7 +197,7 @@ HostCpu::HostCpu() {
   constexpr int kReadWrite = PROT_READ | PROT_WRITE;
   map_fixed(kState, 0x1000, kReadWrite | PROT_EXEC);
   map_fixed(kDiffCode, kDiffCodeSize, kReadWrite | PROT_EXEC);
-  map_fixed(kDiffData, kDiffDataSize, kReadWrite);
+  data_ = map_fixed(kDiffData, kDiffDataSize, kReadWrite);
   map_fixed(kDiffReadOnly, 0x1000, kReadWrite);
   std::memset(reinterpret_cast<u8*>(kDiffCode), kInt3, kDiffCodeSize);
   std::memset(reinterpret_cast<u8*>(kDiffReadOnly), kReadOnlyByte, 0x1000);
@@ -232,6 +242,7 @@ void HostCpu::run(CpuState& s, const u8* code, unsigned len) {
   hs->entry.offset = static_cast<u32>(kDiffStart);
   hs->entry.selector = s.sel[kCS];
   hs->vector = -1;
+  hs->signals = 0;
   hs->rip = kDiffStart + len;
   hs->cs = s.sel[kCS];
   oriel_host_run();
@@ -239,6 +250,7 @@ void HostCpu::run(CpuState& s, const u8* code, unsigned len) {
   std::memcpy(s.fx, hs->fx, sizeof s.fx);
   std::memcpy(s.ymm_hi, hs->ymm_hi, sizeof s.ymm_hi);
   std::memcpy(s.sel, hs->sel, sizeof s.sel);
+  s.fs_base = hs->fs_base, s.gs_base = hs->gs_base;
   s.sel[kCS] = hs->cs;
   s.flags = hs->flags;
   s.vector = static_cast<int>(hs->vector);

@@ -10,14 +10,15 @@ namespace oriel {
 
 class HostCpu {
  public:
-  static bool has_avx();  // AVX, AVX2, FMA and F16C
-  HostCpu();              // maps the fixed addresses and installs signal handlers
-  u8* data() { return reinterpret_cast<u8*>(kDiffData); }
+  static bool has_avx();        // AVX, AVX2, FMA and F16C
+  HostCpu();                    // maps the fixed addresses and installs signal handlers
+  u8* data() { return data_; }  // at kDiffData, but compilers take a constant address for no object's
   // As GuestCpu::run().
   void run(CpuState& s, const u8* code, unsigned len);
 
  private:
   static constexpr unsigned kBackLen = 7;  // of the jump behind the tested code
+  u8* data_;
   unsigned last_len_ = 0;
 };
 

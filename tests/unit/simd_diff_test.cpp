@@ -2,7 +2,7 @@
 // encodings and operands (with the corner cases of floating point), every rounding mode, DAZ, FTZ, and unmasked
 // exceptions. Registers, MMX, XMM and YMM state, MXCSR flags, RFLAGS, memory and the exception vector are compared with
 // this machine's processor.
-// x86-64 hosts only; arguments: cases per form (default 1500), seed.
+// x86-64 hosts only; arguments: cases per form (default 1500), seed, a form's ID.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -163,6 +163,7 @@ int main(int argc, char** argv) {
   for (u16 fi = 0; fi < kFormCount; fi++) {
     const Form& f = kForms[fi];
     if (form_group(f) != FormGroup::kSimd) continue;
+    if (argc > 3 && std::string_view(argv[3]) != f.id) continue;
     if ((f.attrs & VEX) && !HostCpu::has_avx()) {
       d.report.skip(f);
       continue;
