@@ -23,6 +23,9 @@ struct FormVariant {
 };
 FormVariant variant_of(const Insn& i, CodeMode mode);
 
+// Whether an exception is all that the instruction ever comes to: such a one is covered without retiring.
+bool only_raises(const Insn& i);
+
 // A bit per FormVariant::index(), for every form.
 using VariantSets = std::vector<u32>;
 

@@ -134,8 +134,7 @@ void GuestCpu::run(CpuState& s, const u8* code, unsigned len, bool steps) {
     if (steps && cpu.icount != before && at + 15 <= kDiffCodeSize && decode(page + at, 15, now, i) == DecodeStatus::kOk)
       FormCoverage::get().note(i, now);
   } while (e != Cpu::Exit::kFault && cpu.cpl == 3 && ++rounds < 1000);
-  const bool undefined = first.op == OP_UD0 || first.op == OP_UD1 || first.op == OP_UD2;
-  if (known && (cpu.icount != begin || undefined)) FormCoverage::get().note(first, mode);
+  if (known && (cpu.icount != begin || only_raises(first))) FormCoverage::get().note(first, mode);
 
   s.vector = -1, s.error = 0, s.address = 0;
   s.rip = cpu.rip;
