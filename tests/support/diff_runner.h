@@ -21,6 +21,9 @@ struct DiffCase {
   CpuState start, host, guest;
 };
 
+// The count of cases: the first argument, or `usual`, ten times that in a full run (./test --full).
+unsigned case_count(int argc, char** argv, unsigned usual);
+
 class DiffRunner {
  public:
   explicit DiffRunner(u64 seed) : rnd(seed) {}

@@ -155,7 +155,7 @@ bool prepare(DiffRunner& d, DiffCase& c) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const unsigned per_form = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 300;
+  const unsigned per_form = case_count(argc, argv, 300);
   DiffRunner d(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
   Random& rnd = d.rnd;
   u8* const window = d.host.data() + kDiffDataSize / 2 - 0x400;

@@ -155,7 +155,7 @@ void gather_indices(Random& r, const Insn& i, CpuState& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const unsigned per_form = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1500;
+  const unsigned per_form = case_count(argc, argv, 1500);
   DiffRunner d(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
   Random& rnd = d.rnd;
   u8* const mid = d.host.data() + kDiffDataSize / 2;

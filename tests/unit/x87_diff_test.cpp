@@ -138,7 +138,7 @@ u64 ulps(const u8* a, const u8* b) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const unsigned per_form = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 3000;
+  const unsigned per_form = case_count(argc, argv, 3000);
   DiffRunner d(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1);
   Random& rnd = d.rnd;
 
