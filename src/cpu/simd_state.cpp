@@ -246,6 +246,8 @@ bool exec_CLFLUSH(Cpu& c, const Insn& i) {  // faults as a load of one byte does
   u8 v;
   return c.read<u8>(i.seg, c.ea(i), v);
 }
+bool exec_CLFLUSHOPT(Cpu& c, const Insn& i) { return exec_CLFLUSH(c, i); }
+bool exec_CLWB(Cpu& c, const Insn& i) { return exec_CLFLUSH(c, i); }
 bool exec_PREFETCHNTA(Cpu&, const Insn&) { return true; }
 bool exec_PREFETCHT0(Cpu&, const Insn&) { return true; }
 bool exec_PREFETCHT1(Cpu&, const Insn&) { return true; }

@@ -23,9 +23,9 @@ constexpr u32 kLeaf1Ecx = bits({0, 1, 9, 12, 13, 19, 20, 22, 23, 24, 25, 26, 28,
 constexpr u32 kLeaf1Edx = bits({0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26, 27});
 constexpr u32 kApic = 1u << 9;
 constexpr u32 kOsxsave = 1u << 27;
-// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, SMEP, BMI2, ERMS, ADX, SMAP. ECX: UMIP. EDX: SPEC_CTRL, STIBP,
-// ARCH_CAPABILITIES.
-constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 5, 7, 8, 9, 19, 20});
+// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, SMEP, BMI2, ERMS, ADX, SMAP, CLFLUSHOPT, CLWB. ECX: UMIP.
+// EDX: SPEC_CTRL, STIBP, ARCH_CAPABILITIES.
+constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 5, 7, 8, 9, 19, 20, 23, 24});
 constexpr u32 kLeaf7Ecx = bits({2});
 constexpr u32 kLeaf7Edx = bits({26, 27, 29});
 // Leaf 80000001H. ECX: LAHF in 64-bit mode, LZCNT, PREFETCHW. EDX: NX, 1 GiB pages, RDTSCP, long mode; SYSCALL apart.

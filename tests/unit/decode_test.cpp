@@ -104,6 +104,8 @@ bool in_our_set(ZydisISASet s) {
     case ZYDIS_ISA_SET_SSSE3:
     case ZYDIS_ISA_SET_SSSE3MMX:
     case ZYDIS_ISA_SET_X87:
+    case ZYDIS_ISA_SET_CLFLUSHOPT:
+    case ZYDIS_ISA_SET_CLWB:
     case ZYDIS_ISA_SET_XSAVE: return true;
     default: return false;
   }
@@ -119,8 +121,6 @@ bool may_be_either(const ZydisDecodedInstruction& z) {
     default: break;
   }
   switch (z.meta.isa_set) {
-    case ZYDIS_ISA_SET_CLFLUSHOPT:
-    case ZYDIS_ISA_SET_CLWB:
     case ZYDIS_ISA_SET_INVPCID:
     case ZYDIS_ISA_SET_MONITOR:
     case ZYDIS_ISA_SET_PREFETCHWT1:
@@ -359,6 +359,8 @@ constexpr Difference kDifferences[] = {
     {"NOP_0D", "*", true,
      "the manual reserves all of the group but PREFETCHW and PREFETCHWT1, which the model has not"},
     {"CLFLUSH", "Mb", true, "the manual says m8, Zydis has the whole line"},
+    {"CLFLUSHOPT", "Mb", true, "the manual says m8, Zydis has the whole line"},
+    {"CLWB", "Mb", true, "the manual says m8, Zydis has the whole line"},
     {"LAR", "Ew", true, "only 16 bits of the register are read"},
     {"LSL", "Ew", true, "only 16 bits of the register are read"},
     {"FUCOMP", "*", true, "Zydis shows ST0 too, here alone among the comparisons with ST0"},

@@ -27,7 +27,7 @@ namespace {
 //                                    compared.
 //   0F 0D /r with a register         a NOP on Intel, #UD on AMD: memory operands only.
 //   VPINSRQ, VPEXTRQ                 outside 64-bit mode VEX.W is ignored (SDM Vol. 2), #UD on AMD: not set there.
-//   CLFLUSH, PREFETCHx, fences       no architectural effect: executed, and nothing may change.
+//   CLFLUSH(OPT), CLWB, PREFETCHx, fences   no architectural effect: executed, and nothing may change.
 constexpr double kApproximation = 1.5 / 4096;
 
 // The mnemonic without the V of a VEX form.
