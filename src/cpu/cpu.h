@@ -215,6 +215,7 @@ enum CpuEvent : u32 {
   kEvHalt = 1 << 5,      // in HLT
   kEvShutdown = 1 << 6,  // triple fault
   kEvDebug = 1 << 7,     // a debug exception is due after this instruction (data breakpoint, TF)
+  kEvRep = 1 << 9,       // the next instruction is a REP that has begun: what comes now pushes RF
   kEvMovSs = 1 << 8,     // beside kEvShadow, of MOV SS and POP SS: debug exceptions are held off as well
 };
 

@@ -96,9 +96,12 @@ bool string_op(Cpu& c, const Insn& i) {
   if (!(i.flags & (kInsnRep | kInsnRepne))) return step<K, T>(c, i);
   u64 next = c.rip;
   u64 budget = kChunk;
+  const bool stepping = c.rflags & kTF;  // a trap after every iteration (SDM Vol. 3, 17.3.1.4)
   while (u64 count = c.get_reg(kRCX, i.asz)) {
     u64 done = 0;
-    if constexpr (K == Str::kMovs || K == Str::kStos) done = bulk<K, T>(c, i, count);
+    if constexpr (K == Str::kMovs || K == Str::kStos) {
+      if (!stepping) done = bulk<K, T>(c, i, count);
+    }
     if (done == 0) {
       if (!step<K, T>(c, i)) return false;
       done = 1;
@@ -110,7 +113,7 @@ bool string_op(Cpu& c, const Insn& i) {
     }
     if (c.get_reg(kRCX, i.asz) == 0) break;
     // Interrupts, traps and self-modification are seen between iterations.
-    if (budget <= done || c.ip_end == nullptr || (c.rflags & kTF)) {
+    if (budget <= done || c.ip_end == nullptr || stepping) {
       c.rip = c.fault_rip;
       return true;
     }

@@ -18,7 +18,9 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     return EventAction::kExit;
   }
   const bool shadow = events & kEvShadow, debug_held = events & kEvMovSs;
-  events &= ~static_cast<u32>(kEvShadow | kEvMovSs);
+  // RF in the image that a trap or interrupt between the iterations of a REP pushes (SDM Vol. 3, 17.3.1.1).
+  const u32 resume = events & kEvRep ? kRF : 0;
+  events &= ~static_cast<u32>(kEvShadow | kEvMovSs | kEvRep);
   if (debug_held) {
     single = true;
     return EventAction::kGo;
@@ -28,6 +30,7 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     events &= ~static_cast<u32>(kEvHalt);
     if (pending_dr6) {
       fault_rip = rip;
+      rflags |= resume;
       raise(kDB);
       deliver_exception();
       return EventAction::kAgain;
@@ -38,6 +41,7 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     nmi_blocked = true;
     stats.interrupts++;
     fault_rip = rip;
+    rflags |= resume;
     if (!interrupt(kNMI, IntKind::kExternal, false, 0)) deliver_exception();
     return EventAction::kAgain;
   }
@@ -45,6 +49,7 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     events &= ~static_cast<u32>(kEvHalt);
     stats.interrupts++;
     fault_rip = rip;
+    rflags |= resume;
     if (!interrupt(bus.interrupt_acknowledge(), IntKind::kExternal, false, 0)) deliver_exception();
     return EventAction::kAgain;
   }
@@ -75,7 +80,7 @@ RunResult Cpu::run(u64 limit) {
   u32 spins = 0;
   for (;;) {
     bool single = false;
-    const u32 shadow = events & (kEvShadow | kEvMovSs);
+    const u32 held = events & (kEvShadow | kEvMovSs | kEvRep);
     if (ORIEL_UNLIKELY(events != 0)) {
       switch (handle_events(single)) {
         case EventAction::kGo: break;
@@ -88,7 +93,7 @@ RunResult Cpu::run(u64 limit) {
       }
     }
     if (icount >= limit) {
-      events |= shadow;  // it is for the next instruction, which has not come yet
+      events |= held;  // for the next instruction, which has not come yet
       return RunResult::kBudget;
     }
     step_trap = rflags & kTF;
@@ -98,6 +103,12 @@ RunResult Cpu::run(u64 limit) {
       if (e == Exit::kFault) {
         stats.exceptions++;
         deliver_exception();
+      } else {
+        events |= kEvRep;
+        if (step_trap) {
+          pending_dr6 |= kDr6BS;
+          raise_event(kEvDebug);
+        }
       }
       if (++spins > max_spins) return RunResult::kBudget;
     } else if (single) {

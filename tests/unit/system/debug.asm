@@ -90,6 +90,32 @@ TEST "HLT does not stay when its single-step trap is due", "Vol. 3, 17.3.1.4", P
 .after:
 EXPECT DB, NOERR, .after, DR6_, 0, 0x4000
 
+TEST "a REP is stepped iteration by iteration", "Vol. 3, 17.3.1.4", PROT32
+  mov edi, DATA
+  mov ecx, 3
+  mov al, 0x77
+  STEP
+.again: rep stosb
+EXPECT DB, NOERR, .again, R_RCX, 0, 2, M8, DATA, 0x77, M8, DATA + 1, 0, DR6_, 0, 0x4000, FRAME, 2, 0x10102
+
+TEST "the last iteration of a REP is as any instruction", "Vol. 3, 17.3.1.1", PROT32
+  mov edi, DATA
+  mov ecx, 1
+  STEP
+  rep stosb
+.after:
+EXPECT DB, NOERR, .after, R_RCX, 0, 0, DR6_, 0, 0x4000, FRAME, 2, 0x102
+
+TEST "a data breakpoint in a REP comes after its iteration", "Vol. 3, 17.3.1.2", PROT32
+  mov eax, DATA + 4
+  mov dr1, eax
+  mov eax, 0x100404           ; L1, one byte, write
+  mov dr7, eax
+  mov edi, DATA
+  mov ecx, 8
+.again: rep stosb
+EXPECT DB, NOERR, .again, R_RCX, 0, 3, DR6_, 0, 2, FRAME, 2, 0x10002
+
 TEST "SYSCALL that masks TF ends without a single-step trap", "Vol. 2, SYSCALL", LONG64, 0, 0, EFER_SCE
   mov ecx, 0xc0000084
   mov eax, 0x100
