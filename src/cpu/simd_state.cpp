@@ -126,13 +126,12 @@ bool all_zero(const V128 (&registers)[16]) {
   return any == 0;
 }
 
-// XINUSE: the components that are not in their initial configuration (SDM Vol. 1, 13.6). MXCSR counts as SSE state.
+// XINUSE: the components that are not in their initial configuration (SDM Vol. 1, 13.6). MXCSR is not looked at.
 u64 in_use(const Cpu& c) {
   const Fpu& f = c.fpu;
   u64 x87 = f.sw | f.top | f.tw | f.fop | f.fip | f.fdp | f.fcs | f.fds | (f.cw ^ 0x37fu);
   for (const F80& r : f.r) x87 |= r.m | r.se;
-  return (x87 ? kX87State : 0) | (!all_zero(c.xmm) || c.mxcsr != 0x1f80 ? kSseState : 0) |
-         (!all_zero(c.ymm_hi) ? kAvxState : 0);
+  return (x87 ? kX87State : 0) | (!all_zero(c.xmm) ? kSseState : 0) | (!all_zero(c.ymm_hi) ? kAvxState : 0);
 }
 
 // `optimized`: components in their initial configuration are not written (XSAVEOPT; the modified optimization is not
@@ -154,7 +153,7 @@ bool xsave(Cpu& c, const Insn& i, bool optimized) {
     parts[n++] = {0, kMxcsr};
     parts[n++] = {kSt, kXmm - kSt};
   }
-  if (saved & (kSseState | kAvxState)) {
+  if (requested & (kSseState | kAvxState)) {  // never optimized away
     put_mxcsr(c, image);
     parts[n++] = {kMxcsr, 8};
   }

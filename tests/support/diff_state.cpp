@@ -75,7 +75,7 @@ std::string differences(const CpuState& host, const CpuState& guest, const Compa
   if ((static_cast<u32>(host.flags) ^ static_cast<u32>(guest.flags)) & mask.flags)
     field("flags", host.flags, guest.flags);
   field("mxcsr", load<u32>(host.fx + kFxMxcsr) & mask.mxcsr, load<u32>(guest.fx + kFxMxcsr) & mask.mxcsr);
-  for (unsigned i = 0; i < registers; i++) {
+  for (unsigned i = 0; i < 16; i++) {  // 32-bit code leaves the upper eight alone
     const unsigned at = kFxXmm + 16 * i;
     for (unsigned k : {8u, 0u})
       field("ymm" + std::to_string(i) + "[" + std::to_string(16 + k) + "]", load<u64>(host.ymm_hi + 16 * i + k),
