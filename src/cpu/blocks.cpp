@@ -100,6 +100,7 @@ void BlockCache::flush() {
   block_count_ = insn_count_ = 0;
   c_.new_tlb_gen();
   c_.ip_end = nullptr;
+  if (c_.compiled) c_.compiled->blocks_flushed();
 }
 
 BlockCache::CodePage& BlockCache::code_page(u64 pa) {
@@ -140,6 +141,8 @@ Block* BlockCache::add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsig
   b->bytes = static_cast<u16>(bytes);
   b->mode = c_.code_mode;
   b->valid = true;
+  b->heat = 0;
+  b->unit = nullptr;
   Block*& head = hash_[hash_index(pa, c_.code_mode)];
   b->hash_next = head;
   head = b;
@@ -155,6 +158,7 @@ Block* BlockCache::add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsig
   CodePage& first = code_page(pa);
   b->page_next = first.first;
   first.first = b;
+  if (c_.compiled) c_.compiled->block_added(*b);
   c_.stats.blocks_decoded++;
   return b;
 }
@@ -197,8 +201,15 @@ Block* BlockCache::build(u64 lin, u64 pa) {
   bool cacheable = page.host && pa < u64{1} << 32 && (pa2 == kNoPage || (c_.mem.page(pa2).host && pa2 < u64{1} << 32));
   if (cacheable) return add(pa, insns[0].len > here ? pa2 : kNoPage, insns, 1, insns[0].len);
   uncached_insn_ = insns[0];
-  uncached_ = Block{pa, pa2, &uncached_insn_, 1, insns[0].len, c_.code_mode, false, nullptr, nullptr, nullptr};
+  uncached_ =
+      Block{pa, pa2, &uncached_insn_, 1, insns[0].len, c_.code_mode, false, 0, nullptr, nullptr, nullptr, nullptr};
   return &uncached_;
+}
+
+Block* BlockCache::find_physical(u64 pa, CodeMode mode) const {
+  Block* b = hash_[hash_index(pa, mode)];
+  while (b && !(b->pa == pa && b->mode == mode)) b = b->hash_next;
+  return b;
 }
 
 Block* BlockCache::find(u64 lin) {
@@ -213,8 +224,7 @@ Block* BlockCache::find(u64 lin) {
   } else if (!c_.translate_fetch(lin, pa)) {
     return nullptr;
   }
-  Block* b = hash_[hash_index(pa, c_.code_mode)];
-  while (b && !(b->pa == pa && b->mode == c_.code_mode)) b = b->hash_next;
+  Block* b = find_physical(pa, c_.code_mode);
   if (b && b->pa2 != kNoPage) {
     u64 pa2;
     u64 next = ((lin | kPageOff) + 1) & c_.lin_mask;
@@ -248,6 +258,7 @@ void BlockCache::unhash(Block* b) {
   while (*p && *p != b) p = &(*p)->hash_next;
   if (*p) *p = b->hash_next;
   b->valid = false;
+  if (b->unit) c_.compiled->block_dropped(*b);
 }
 
 void BlockCache::invalidate(u64 pa, u32 n) {
@@ -261,7 +272,7 @@ void BlockCache::invalidate(u64 pa, u32 n) {
   if (!(p->lines & hit)) return;
 
   bool dropped = false;
-  u64 lines = 0;
+  u64 lines = c_.compiled ? c_.compiled->code_written(pa, static_cast<u32>(last - first + 1)) : 0;
   auto note = [&lines](u64 lo, u64 hi) {
     for (u64 line = lo >> 6; line <= hi >> 6 && line < 64; line++) lines |= u64{1} << line;
   };
@@ -290,7 +301,7 @@ void BlockCache::invalidate(u64 pa, u32 n) {
     *q = b->page2_next;
   }
   p->lines = lines;
-  if (!p->first && !p->second) {
+  if (!lines) {
     PhysMem::Page page = c_.mem.page(pa);
     if (page.flags) *page.flags &= static_cast<u8>(~kPageCode);
   }

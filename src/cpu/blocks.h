@@ -44,6 +44,8 @@ struct Block {
   u16 bytes;  // code bytes
   CodeMode mode;
   bool valid;
+  u32 heat;    // counts down at each entry from another block; at 0 the compiled tiers are asked
+  void* unit;  // theirs
   Block* hash_next;
   Block* page_next;   // other blocks starting in the same page
   Block* page2_next;  // blocks whose second part is in the same page
@@ -76,6 +78,10 @@ class BlockCache {
   void invalidate(u64 pa, u32 n);
   // Drops everything.
   void flush();
+  // The block at a physical address, if there is one.
+  Block* find_physical(u64 pa, CodeMode mode) const;
+  // Bytes that other code than blocks was made from, within one page: invalidate() is called when they are written.
+  void note_code(u64 pa, unsigned bytes);
 
  private:
   struct alignas(32) Jump {
@@ -101,7 +107,6 @@ class BlockCache {
 
   Block* build(u64 lin, u64 pa);
   Block* add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsigned bytes);
-  void note_code(u64 pa, unsigned bytes);
   CodePage& code_page(u64 pa);
   void unhash(Block* b);
 

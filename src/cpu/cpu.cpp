@@ -92,6 +92,11 @@ void Cpu::init() {
 }
 
 void Cpu::update_seg(unsigned s) {
+  derive_seg(s);
+  update_code_key();
+}
+
+void Cpu::derive_seg(unsigned s) {
   SegCache& g = seg[s];
   if (long64()) {
     g.lin = s == kFS || s == kGS ? g.base : 0;
@@ -117,6 +122,7 @@ void Cpu::update_seg(unsigned s) {
 }
 
 void Cpu::update_mode() {
+  const bool was_long = long64();
   if (lma() && (seg[kCS].attr & kSegL)) {
     code_mode = CodeMode::k64;
     lin_mask = sp_mask = ~u64{0};
@@ -133,8 +139,12 @@ void Cpu::update_mode() {
     mmu = (cr4 & kCr4SMAP) && (rflags & kAC) ? kMmuSupAc : kMmuSup;
   tlb = tlb_tables[mmu];
   fetch_limit = code_mode == CodeMode::k64 ? ~u64{0} : seg[kCS].limit;
+  for (unsigned s = 0; s < 6; s++) derive_seg(s);
   update_code_key();
-  for (unsigned s = 0; s < 6; s++) update_seg(s);
+  // Undefined when 64-bit mode is left (SDM Vol. 1, 3.4.1.1). Zero, so that code compiled for the other modes keeps
+  // registers in 32 bits.
+  if (was_long && !long64())
+    for (unsigned r = 0; r < 8; r++) gpr[r] = static_cast<u32>(gpr[r]);
   if ((rflags & (kTF | kRF)) || (dr[7] & 0xff))
     raise_event(kEvTrap);
   else
@@ -233,6 +243,7 @@ void Cpu::state(State& s) {
   set_rflags_raw(flags);
   fault_rip = rip;
   flush_tlb(false);
+  if (compiled) compiled->all_dropped();
   blocks->flush();
   update_breakpoints();
 }

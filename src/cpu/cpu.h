@@ -225,6 +225,38 @@ enum class RunResult : u8 { kBudget, kHalted, kExit, kShutdown };
 class Cpu;
 bool exec_invalid(Cpu& c, const Insn& i);
 
+// What compiled code and its runtime (src/jit) hand each other.
+struct JitState {
+  u32 budget = 0;     // instructions that may still retire
+  u32 exit = 0;       // address of the Site at which a unit was left
+  u32 flag_kind = 0;  // lazy flags as a unit left them (jit/ir/flags.h)
+  u64 flag_a = 0, flag_b = 0;
+  u64 page = 0;  // linear address of the page of the unit that is entered or was left
+};
+
+// The compiled tiers, as tier 0 sees them.
+class CompiledCode {
+ public:
+  enum class Ran : u8 {
+    kGo,     // tier 0 goes on at rip, unless an event is due or the limit reached
+    kFault,  // as Cpu::Exit says
+    kAgain,
+  };
+  virtual ~CompiledCode() = default;
+  // Block::heat of the block at rip reached 0: runs its compiled code and what follows, or has it compiled.
+  virtual Ran run(Block& b, u64 limit) = 0;
+  // Bytes [pa, pa + n) of a page were written: drops the code made from them. Returns the 64-byte lines of the page that
+  // other code was made from.
+  virtual u64 code_written(u64 pa, u32 n) = 0;
+  virtual void block_dropped(Block& b) = 0;
+  // A block was made, where there may be compiled code already.
+  virtual void block_added(Block& b) = 0;
+  // All blocks are gone, and the cache's record of which pages have code; the compiled code stays.
+  virtual void blocks_flushed() = 0;
+  // The map of physical memory changed: nothing stays.
+  virtual void all_dropped() = 0;
+};
+
 // ---- the processor -----------------------------------------------------------------------------
 
 class Cpu final : public PhysMemListener {
@@ -271,6 +303,7 @@ class Cpu final : public PhysMemListener {
   V128 xmm[16] = {};
   V128 ymm_hi[16] = {};  // upper halves of YMM0 to YMM15
   u32 mxcsr = 0x1f80;
+  JitState jit;
   Fpu fpu;
 
   u64 cr0 = 0x60000010, cr2 = 0, cr3 = 0, cr4 = 0;
@@ -304,6 +337,8 @@ class Cpu final : public PhysMemListener {
   // The block loop: executes until `limit`, an event, or a fault (recorded in exc, rip at its start).
   enum class Exit : u8 { kNormal, kFault, kAgain /* an unfinished REP */ };
   Exit execute(u64 limit);
+  // The instruction at `ip`, fault_rip its address. `next`: control goes on behind it; else rip is where.
+  Exit execute_one(bool& next);
   bool enter_block(u64 limit);
   enum class EventAction : u8 { kGo, kAgain, kHalted, kExit, kShutdown };
   EventAction handle_events(bool& single);
@@ -333,7 +368,8 @@ class Cpu final : public PhysMemListener {
   // Recomputes everything derived (code_mode, mmu, tlb, masks, seg[].lin/ok, trap event) after CR0, CR4, EFER,
   // CS, SS, CPL or EFLAGS.VM/AC/TF changed. Flushes nothing.
   void update_mode();
-  void update_seg(unsigned s);  // seg[s].lin and .ok only
+  void update_seg(unsigned s);  // what follows from seg[s] alone
+  void derive_seg(unsigned s);  // seg[s].lin, .ok, .readable, .writable only
 
   // ---- flags ----
   bool zf() const { return cc_res == 0; }
@@ -505,6 +541,7 @@ class Cpu final : public PhysMemListener {
   PhysMem& mem;
   CpuBus& bus;
   BlockCache* blocks;
+  CompiledCode* compiled = nullptr;
 
   // Telemetry, as the names say.
   struct Stats {
@@ -540,7 +577,16 @@ class Cpu final : public PhysMemListener {
     tlb_gen_++;
     update_code_key();
   }
-  void update_code_key() { code_key = static_cast<u64>(tlb_gen_) << 8 | static_cast<u64>(code_mode) << 4 | mmu; }
+  void update_code_key() {
+    code_key = static_cast<u64>(tlb_gen_) << 8 | static_cast<u64>(code_mode) << 4 | (flat32() ? 1 << 3 : 0) | mmu;
+  }
+  // 32-bit code and stack, and the four ordinary segments span all 4 GiB.
+  bool flat32() const {
+    auto flat = [this](unsigned s, u8 ok) { return seg[s].lin == 0 && (seg[s].ok & ok) == ok; };
+    return code_mode == CodeMode::k32 && stack32 && flat(kCS, kSegOkRead) && fetch_limit == 0xffffffff &&
+           flat(kDS, kSegOkRead | kSegOkWrite) && flat(kES, kSegOkRead | kSegOkWrite) &&
+           flat(kSS, kSegOkRead | kSegOkWrite);
+  }
   struct Rmw {
     u64 lin;
     u8* host;  // nullptr: the slow path commits

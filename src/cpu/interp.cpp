@@ -214,6 +214,7 @@ namespace {
 enum class Left : u8 {
   kDone,   // kFast: an event is due or the limit reached, between instructions, at c.rip
   kBlock,  // kFast: the block at c.rip must be found with a call
+  kHot,    // kFast: the compiled tiers are asked about the block at c.rip
   kHere,   // kFast: this instruction needs a call; else it raised an exception
   kNext,   // not kFast: the instruction is done, the next one follows
   kJump,   // not kFast: it is done, c.rip is where to go on
@@ -225,7 +226,7 @@ Left run_switch([[maybe_unused]] Cpu& cpu, [[maybe_unused]] u64 limit) {
   Cpu& c = ORIEL_THE_CPU(cpu);
   const Insn* ip = c.ip;
   u64 rip;
-  const Block* b;
+  Block* b;
   bool taken;
   for (;;) {
     // clang-format off
@@ -635,6 +636,10 @@ Left run_switch([[maybe_unused]] Cpu& cpu, [[maybe_unused]] u64 limit) {
       c.rip = rip;
       return Left::kBlock;
     }
+    if (ORIEL_UNLIKELY(--b->heat == 0)) {
+      c.rip = rip;
+      return Left::kHot;
+    }
     ip = b->insns;
     c.block_rip = rip;
     c.ip_start = ip;
@@ -692,6 +697,17 @@ bool Cpu::enter_block(u64 limit) {
   return true;
 }
 
+Cpu::Exit Cpu::execute_one(bool& next) {
+  Left left;
+  Exit e = Exit::kNormal;
+  if (ip->op < OP_COUNT && kExec[ip->op])
+    e = call_executor(*this, left);
+  else if (left = run_switch<false>(*this, 0); left == Left::kHere)
+    e = Exit::kFault;
+  next = e == Exit::kNormal && left == Left::kNext;
+  return e;
+}
+
 Cpu::Exit Cpu::execute(u64 limit) {
   for (;;) {
     if (!enter_block(limit)) {
@@ -700,21 +716,29 @@ Cpu::Exit Cpu::execute(u64 limit) {
     }
     Exit e;
     Left left;
+    bool next;
     do {
       left = run_switch<true>(*this, limit);
-      if (left == Left::kDone) {
-        ip = ip_start;
-        return Exit::kNormal;
-      }
-      if (left == Left::kBlock) break;
+      if (left != Left::kHere) break;
       fault_rip = block_rip + ip->off;
-      e = Exit::kNormal;
-      if (ip->op < OP_COUNT && kExec[ip->op])
-        e = call_executor(*this, left);
-      else if (left = run_switch<false>(*this, limit); left == Left::kHere)
-        e = Exit::kFault;
-    } while (e == Exit::kNormal && left == Left::kNext && ip < ip_end);
+      e = execute_one(next);
+    } while (next && ip < ip_end);
+    if (left == Left::kDone) {
+      ip = ip_start;
+      return Exit::kNormal;
+    }
     if (left == Left::kBlock) continue;
+    if (left == Left::kHot) {
+      ip = ip_start;
+      if (!compiled) continue;
+      switch (compiled->run(*blocks->find_fast((seg[kCS].lin + rip) & lin_mask), limit)) {
+        case CompiledCode::Ran::kGo:
+          if (events != 0 || icount >= limit) return Exit::kNormal;
+          continue;
+        case CompiledCode::Ran::kFault: return Exit::kFault;
+        case CompiledCode::Ran::kAgain: return Exit::kAgain;
+      }
+    }
 
     // The block ends here.
     icount += static_cast<u64>(ip - ip_start);
@@ -723,7 +747,7 @@ Cpu::Exit Cpu::execute(u64 limit) {
       rip = fault_rip;
       return e;
     }
-    if (left == Left::kNext) rip = block_rip + ip[-1].off + ip[-1].len;
+    if (next) rip = block_rip + ip[-1].off + ip[-1].len;
     rip &= lin_mask;
     if (events != 0 || icount >= limit) return Exit::kNormal;
   }

@@ -87,6 +87,7 @@ void Cpu::drop_write_permission(u64 pa) {
 
 void Cpu::mapping_changed() {
   flush_tlb(false);
+  if (compiled) compiled->all_dropped();
   blocks->flush();
 }
 

@@ -16,6 +16,12 @@ class Host {
   virtual void log(LogLevel level, const char* text) = 0;
   virtual void serial_output(unsigned port, const u8* data, usize n) = 0;  // bytes the guest sent on COM1+port
   virtual void debug_output(u8 byte) = 0;                                  // port 0x402 (SeaBIOS)
+  // Compiles a WebAssembly module that exports `count` functions "0", "1", ... (jit/wasm/emit.h) and puts them into the
+  // core's table of functions: the slot of the first, or -1 where that cannot be.
+  virtual s32 compile(const u8* module, usize n, u32 count) {
+    static_cast<void>(module), static_cast<void>(n), static_cast<void>(count);
+    return -1;
+  }
 };
 
 }  // namespace oriel

@@ -189,6 +189,7 @@ std::string MachineImpl::stats_json() {
   if (config_.hdb) disks.raw("hdb", disk_json(*config_.hdb));
   if (config_.cdrom) disks.raw("cdrom", disk_json(*config_.cdrom));
   if (config_.virtio) disks.raw("virtio", disk_json(*config_.virtio));
+  if (jit_) j.raw("jit", jit_->stats_json());
   j.raw("disks", disks.str());
   j.raw("screen", Json()
                       .number("frames_rendered_total", vga_.stats.frames_rendered)

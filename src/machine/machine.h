@@ -13,11 +13,17 @@
 
 namespace oriel {
 
+namespace jit {
+class Jit;
+}
+
 struct MachineConfig {
   u64 memory_bytes = 512u << 20;        // multiple of 1 MiB, 4 MiB to 3 GiB
   u8* ram = nullptr;                    // zeroed, memory_bytes long; from the host
   bool deterministic = false;           // clock = retired instructions; RTC starts at 2000-01-01 00:00:00
   u32 ns_per_insn = 10;                 // deterministic mode: virtual nanoseconds an instruction takes
+  bool jit = false;                     // compile hot code: only where Host::compile() works
+  u32 jit_threshold = 50;               // entries of a block before it is compiled
   std::vector<u8> bios, vgabios;        // images of SeaBIOS and its VGA BIOS
   std::unique_ptr<BlockDevice> hda;     // IDE primary master
   std::unique_ptr<BlockDevice> hdb;     // IDE primary slave
@@ -64,6 +70,7 @@ class Machine {
   virtual u64 virtual_time_ns() = 0;
   virtual u64 state_hash() = 0;          // CPU, devices and RAM
   virtual u64 touched_pages() = 0;       // RAM pages the guest wrote at least once
+  virtual jit::Jit* compiler() = 0;      // null without config.jit
   virtual std::string stats_json() = 0;  // one JSON object, units in the names
   virtual std::string triple_fault_report() = 0;
   virtual std::string debug_dump() = 0;  // registers, as the guest stands

@@ -24,6 +24,7 @@
 #include "devices/uart.h"
 #include "devices/vga.h"
 #include "devices/virtio_blk.h"
+#include "jit/jit.h"
 #include "machine/machine.h"
 
 namespace oriel {
@@ -48,6 +49,7 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   u64 virtual_time_ns() override { return now(); }
   u64 state_hash() override;
   u64 touched_pages() override;
+  jit::Jit* compiler() override { return jit_.get(); }
   std::string stats_json() override;
   std::string triple_fault_report() override { return report_; }
   std::string debug_dump() override;
@@ -100,6 +102,7 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   PhysMem mem_;
   std::unique_ptr<Cpu, Cpu::Delete> cpu_place_;
   Cpu& cpu_;
+  std::unique_ptr<jit::Jit> jit_;
   IoBus io_;
 
   // Time. Deterministic: retired instructions times ns_per_insn, plus skipped_ns_ of idling. Otherwise: host

@@ -59,6 +59,10 @@ export interface Disk {
 export interface MachineConfig {
   memoryBytes: number;
   deterministic: boolean;
+  /** Whether hot code is compiled; default false. */
+  jit?: boolean | undefined;
+  /** Entries of a block before it is compiled. */
+  jitThreshold?: number | undefined;
   /** In the deterministic mode: the virtual nanoseconds that an instruction takes; default 10. */
   nsPerInsn?: number | undefined;
   bios: Uint8Array;
@@ -134,10 +138,22 @@ interface Exports {
   oriel_triple_fault_report(): number;
   oriel_debug_dump(): number;
   oriel_text_size(): number;
+  __indirect_function_table: WebAssembly.Table;
 }
 
+/** What compiled code imports (src/jit/wasm/emit.h), by the names of the core's exports. */
+const JIT_IMPORTS = ["fill", "step", "call", "condition", "commit"] as const;
+
 // Numbered as in wasm_host.cpp.
-const CONFIG_NUMBER = { memoryBytes: 0, deterministic: 1, nsPerInsn: 2, bootOrder: 3, testDevice: 4 } as const;
+const CONFIG_NUMBER = {
+  memoryBytes: 0,
+  deterministic: 1,
+  nsPerInsn: 2,
+  bootOrder: 3,
+  testDevice: 4,
+  jit: 5,
+  jitThreshold: 6,
+} as const;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, kernel: 2, initrd: 3, append: 4 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
 
@@ -149,6 +165,20 @@ export const DETERMINISTIC_SLICE = 250_000;
 
 /** Serial input goes through one buffer of this size; what does not fit waits in the host. */
 const INPUT_BUFFER = 4096;
+
+/** Makes the function that puts the functions of a compiled module into the core's table. */
+function installer(exports: Exports): (module: Uint8Array, count: number) => number {
+  const table = exports.__indirect_function_table;
+  const functions = exports as unknown as Record<string, WebAssembly.ImportValue>;
+  const imports: Record<string, WebAssembly.ImportValue> = { m: exports.memory };
+  for (const name of JIT_IMPORTS) imports[name] = functions[`oriel_jit_${name}`] as WebAssembly.ImportValue;
+  return (bytes, count) => {
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { o: imports });
+    const first = table.grow(count);
+    for (let n = 0; n < count; n++) table.set(first + n, instance.exports[String(n)]);
+    return first;
+  };
+}
 
 export class Core {
   private readonly decoder = new TextDecoder();
@@ -182,10 +212,13 @@ export class Core {
       block_write: (handle: number, offset: number, p: number, n: number) =>
         Number(stores[handle]?.write(offset, view(p, n)) ?? false),
       block_flush: (handle: number) => Number(stores[handle]?.flush() ?? false),
+      compile: (p: number, n: number, count: number) => install(view(p, n), count),
     };
+    let install = (_module: Uint8Array, _count: number): number => -1;
     const instance = await WebAssembly.instantiate(module, { oriel: imports });
     const exports = instance.exports as unknown as Exports;
     memory = exports.memory;
+    install = installer(exports);
     exports._initialize();
     const core = new Core(exports, stores);
     core.configure(config);
@@ -198,6 +231,8 @@ export class Core {
     const e = this.exports;
     e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
+    e.oriel_config_number(CONFIG_NUMBER.jit, Number(config.jit ?? false));
+    if (config.jitThreshold !== undefined) e.oriel_config_number(CONFIG_NUMBER.jitThreshold, config.jitThreshold);
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
     e.oriel_config_number(CONFIG_NUMBER.testDevice, Number(config.testDevice ?? false));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "jit/jit.h"
 #include "machine/machine.h"
 #include "machine/script.h"
 
@@ -25,6 +26,7 @@ class WasmHost final : public Host {
     if (port == 0 && script) script->serial_output(data, n);
   }
   void debug_output(u8 byte) override { imports::debug_output(byte); }
+  s32 compile(const u8* module, usize n, u32 count) override { return imports::compile(module, n, count); }
 };
 
 class HostStore final : public ByteStore {
@@ -91,7 +93,7 @@ bool can_allocate(usize n) {
 
 // ---- Configuration, before create ------------------------------------------------------------------
 
-enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice };
+enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice, kJit, kJitThreshold };
 enum class ConfigBlob : u32 { kBios, kVgaBios, kKernel, kInitrd, kAppend };
 enum class DiskSlot : u32 { kHda, kHdb, kCdrom, kVirtio };
 
@@ -103,6 +105,8 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kNsPerInsn: c.ns_per_insn = static_cast<u32>(value); break;
     case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
     case ConfigNumber::kTestDevice: c.test_device = value != 0; break;
+    case ConfigNumber::kJit: c.jit = value != 0; break;
+    case ConfigNumber::kJitThreshold: c.jit_threshold = static_cast<u32>(value); break;
   }
 }
 
@@ -156,6 +160,10 @@ ORIEL_EXPORT(config_memory) const char* config_memory() {
   return give(c.ram ? "" : "cannot have " + std::to_string(c.memory_bytes >> 20) + " MiB of memory");
 }
 
+namespace {
+jit::Jit* compiler;  // of the machine
+}
+
 // Returns an empty text, or why there is no machine.
 ORIEL_EXPORT(create) const char* create() {
   Instance& i = instance();
@@ -163,7 +171,10 @@ ORIEL_EXPORT(create) const char* create() {
   std::string error;
   i.machine = Machine::create(i.host, std::move(i.config), error);
   i.config = MachineConfig{};
-  if (i.machine) return give("");
+  if (i.machine) {
+    compiler = i.machine->compiler();
+    return give("");
+  }
   return give(error.empty() ? "the machine cannot be made" : error);
 }
 
@@ -189,6 +200,16 @@ ORIEL_EXPORT(insert_cd) const char* insert_cd(u32 handle, double size) {
 }
 ORIEL_EXPORT(eject_cd) void eject_cd() { instance().machine->insert_cd(nullptr); }
 ORIEL_EXPORT(flush) u32 flush() { return instance().machine->flush_disks(); }
+
+// ---- Compiled code calls these (jit/wasm/emit.h: Import) ---------------------------------------------
+
+ORIEL_EXPORT(jit_fill) u32 jit_fill(u64 lin, u32 size_and_write) { return compiler->fill(lin, size_and_write); }
+ORIEL_EXPORT(jit_step) u32 jit_step(jit::Site* site, u64 page) { return compiler->step(site, page); }
+ORIEL_EXPORT(jit_call) u32 jit_call(u64 return_to) { return compiler->call(return_to); }
+ORIEL_EXPORT(jit_condition) u32 jit_condition(u32 kind, u64 a, u64 b, u32 cc) {
+  return compiler->condition(kind, a, b, cc);
+}
+ORIEL_EXPORT(jit_commit) u32 jit_commit(u32 kind, u64 a, u64 b) { return compiler->commit(kind, a, b); }
 
 // ---- The script, when there is one ------------------------------------------------------------------
 

@@ -19,4 +19,7 @@ ORIEL_IMPORT(block_read) u32 block_read(u32 handle, double offset, void* buf, us
 ORIEL_IMPORT(block_write) u32 block_write(u32 handle, double offset, const void* buf, usize n);
 ORIEL_IMPORT(block_flush) u32 block_flush(u32 handle);
 
+// Host::compile().
+ORIEL_IMPORT(compile) s32 compile(const u8* module, usize n, u32 count);
+
 }  // namespace oriel::imports

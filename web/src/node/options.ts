@@ -28,6 +28,8 @@ export interface RunOptions {
   maxSeconds?: number;
   maxInstructions?: number;
   deterministic: boolean;
+  jit: boolean;
+  jitThreshold?: number;
   nsPerInsn?: number;
   hashEvery?: number;
   script?: string;
@@ -201,6 +203,21 @@ const GROUPS: Group[] = [
         help: "print the state hash every N instructions (needs --deterministic)",
         set: (o, v) => void (o.hashEvery = positive("hash-every", v, true)),
       },
+      {
+        name: "jit",
+        value: "on|off",
+        help: "compile hot code to WebAssembly; default off",
+        set: (o, v) => {
+          if (v !== "on" && v !== "off") throw new UsageError(`--jit: '${v}' is not on or off`);
+          o.jit = v === "on";
+        },
+      },
+      {
+        name: "jit-threshold",
+        value: "N",
+        help: "entries of a block before it is compiled; default 10",
+        set: (o, v) => void (o.jitThreshold = positive("jit-threshold", v, true)),
+      },
       { name: "script", value: "F", help: "a test script that types and waits (docs/script.md)", set: path("script") },
       { name: "help", help: "print this", set: (o) => void (o.help = true) },
     ],
@@ -237,6 +254,7 @@ export function parseRunOptions(args: string[]): RunOptions {
     serial: { kind: "stdio" },
     debugcon: { kind: "none" },
     deterministic: false,
+    jit: false,
     help: false,
   };
   const known = new Map(GROUPS.flatMap((g) => g.options).map((opt) => [opt.name, opt]));

@@ -48,6 +48,8 @@ function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
     memoryBytes: o.memoryMib * 2 ** 20,
     deterministic: o.deterministic,
     nsPerInsn: o.nsPerInsn,
+    jit: o.jit,
+    jitThreshold: o.jitThreshold,
     bios: readInput(o.bios),
     vgabios: readInput(o.vgabios),
     kernel: read(o.kernel),

@@ -1,0 +1,48 @@
+#include "jit/ir/flags.h"
+
+#include "cpu/alu.h"
+
+namespace oriel::jit {
+
+void commit_flags(Cpu& c, u32 kind, u64 a64, u64 b64) {
+  if (static_cast<FlagOp>(kind >> 2) == FlagOp::kCpu) return;
+  by_size(kind & 3, [&](auto zero) {
+    using T = decltype(zero);
+    const T a = static_cast<T>(a64), b = static_cast<T>(b64);
+    switch (static_cast<FlagOp>(kind >> 2)) {
+      case FlagOp::kCpu: break;
+      case FlagOp::kAdd: AluAdd::op<T>(c, a, b); break;
+      case FlagOp::kSub: AluSub::op<T>(c, a, b); break;
+      case FlagOp::kAdc: flags_add<T>(c, a, b, static_cast<T>(a + b + 1)); break;
+      case FlagOp::kSbb: flags_sub<T>(c, a, b, static_cast<T>(a - b - 1)); break;
+      case FlagOp::kLogic: c.set_logic_flags(sext(a)); break;
+      case FlagOp::kInc:
+        AluAdd::op<T>(c, a, 1);
+        c.set_cf(b64 & 1);
+        break;
+      case FlagOp::kDec:
+        AluSub::op<T>(c, a, 1);
+        c.set_cf(b64 & 1);
+        break;
+      case FlagOp::kShl: AluShl::op<T>(c, a, static_cast<u8>(b64)); break;
+      case FlagOp::kShr: AluShr::op<T>(c, a, static_cast<u8>(b64)); break;
+      case FlagOp::kSar: AluSar::op<T>(c, a, static_cast<u8>(b64)); break;
+      case FlagOp::kMul:
+        c.cc_res = sext(a);
+        c.cc_aux = (b64 & 1) << 63;
+        break;
+    }
+    return true;
+  });
+}
+
+bool flag_condition(Cpu& c, u32 kind, u64 a, u64 b, unsigned cc) {
+  const u64 res = c.cc_res, aux = c.cc_aux;
+  commit_flags(c, kind, a, b);
+  const bool holds = c.condition(cc);
+  c.cc_res = res;
+  c.cc_aux = aux;
+  return holds;
+}
+
+}  // namespace oriel::jit

@@ -1,0 +1,93 @@
+// The intermediate representation of a unit: the guest's control flow graph, each block a list of operations on values.
+//
+// Values are local to their block: a value is the number of the operation that makes it. What lives longer is in
+// variables (the guest's registers and the lazy flags), which become locals of the WebAssembly function; an engine puts
+// those into SSA form itself. Guest instructions are kept beside the operations so that the unit can be left at any
+// of them with exact state.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "x86/insn.h"
+
+namespace oriel::jit {
+
+enum class Type : u8 { kNone, kI32, kI64, kSame };
+
+enum class IrOp : u8 {
+#define IROP(NAME, ...) k##NAME,
+#include "jit/ir/ops.inc"
+#undef IROP
+  kCount
+};
+
+enum IrFlag : u8 { kPure = 1, kLeaves = 2, kLeaf = 4 };
+
+struct IrOpInfo {
+  const char* text;
+  u8 arity;
+  Type result;  // kSame: the type of the operation
+  u8 wasm32, wasm64;
+  u8 flags;
+};
+extern const IrOpInfo kIrOps[static_cast<usize>(IrOp::kCount)];
+inline const IrOpInfo& info(IrOp op) { return kIrOps[static_cast<usize>(op)]; }
+
+// Variables. The general registers come first, in their encoding order.
+enum Var : u8 { kVarFlagKind = 16, kVarFlagA, kVarFlagB, kVarCount };
+
+// A value's number in its block. 0 is a Nop, so that 0 says "none".
+using Value = u32;
+
+struct Inst {
+  IrOp op = IrOp::kNop;
+  Type type = Type::kNone;  // what the operands have; for leaves and loads the result
+  u8 size = 0;              // Load, Store: log2 of the bytes
+  u16 guest = 0;            // number of the guest instruction in the block
+  Value a = 0, b = 0, c = 0;
+  u64 imm = 0;
+
+  Type result() const {
+    const Type r = info(op).result;
+    return r == Type::kSame ? type : r;
+  }
+};
+
+// How a block ends.
+enum class Term : u8 {
+  kJump,      // to succ[0]
+  kBranch,    // value ? succ[0] : succ[1]
+  kExit,      // to a known address outside the unit: `offset` from the start of the page
+  kExitTo,    // to the address `value`
+  kCall,      // the return address is pushed; to `offset` from the page, and after the return to succ[0]
+  kCallTo,    // the same to the address `value`
+};
+
+constexpr u32 kNoBlock = ~u32{0};
+
+struct IrBlock {
+  u32 first_insn = 0;  // in Unit::insns
+  u32 insn_count = 0;  // retired by the block, its terminator included
+  std::vector<Inst> insts{Inst{}};
+  Term term = Term::kExit;
+  Value value = 0;
+  s64 offset = 0;
+  u32 succ[2] = {kNoBlock, kNoBlock};
+  // A place where the remaining budget is checked: the entry, loop headers, and where calls return to.
+  bool checkpoint = false;
+  u32 longest_path = 0;  // checkpoints: instructions that may retire before the next one
+};
+
+struct Unit {
+  u64 pa = 0;  // of the entry
+  CodeMode mode = CodeMode::k64;
+  std::vector<Insn> insns;      // all guest instructions, in block order; `off` is the offset in the page
+  std::vector<IrBlock> blocks;  // [0] is the entry
+  Type word() const { return mode == CodeMode::k64 ? Type::kI64 : Type::kI32; }
+};
+
+// One line an operation, for tests and --verify: docs of the syntax in print.cpp.
+std::string print(const Unit& unit);
+
+}  // namespace oriel::jit

@@ -1,0 +1,676 @@
+#include "jit/wasm/emit.h"
+
+#include <algorithm>
+
+#include "jit/cpu_layout.h"
+#include "jit/ir/flags.h"
+#include "jit/wasm/structure.h"
+#include "jit/wasm/writer.h"
+
+namespace oriel::jit {
+
+namespace {
+
+// Locals: the variables by their numbers, then these. `w`: of the unit's word type.
+enum Local : u32 {
+  kPage = kVarCount,  // w: linear address of the code's page
+  kTlb,               // i32: the TLB in force
+  kBudget,            // i32: instructions that may still retire
+  kExit,              // i32: JitState::exit
+  kEntry,             // i32: a TLB entry; where the unit is left, how (Leave)
+  kLinear,            // w: the address being looked up
+  kFirstTemp,
+};
+
+constexpr u32 kPageMask = 0xfff;
+
+class Emitter {
+ public:
+  Emitter(const Unit& unit, const Addresses& at)
+      : u_(unit), at_(at), long_(unit.mode == CodeMode::k64), word_(unit.word()), idom_(immediate_dominators(unit)) {}
+
+  std::vector<u8> run();
+
+ private:
+  struct Label {
+    enum Kind : u8 { kOther, kLoopHead, kBehind } kind;  // kBehind: a branch goes to the block that follows the label's end
+    u32 block;
+  };
+  struct State {  // of a value of the block at hand
+    u32 uses = 0;
+    s32 local = -1;    // where it is kept, once it is
+    bool pending = false;  // pure, not emitted yet
+    u32 reads = 0;     // variables that its pending tree reads
+  };
+
+  void find_variables();
+  void sync();    // variables to Cpu
+  void reload();  // and back, after something else ran
+  void store_budget();
+
+  void tree(u32 block);
+  void within(u32 block, std::vector<u32> behind);
+  void branch(u32 from, u32 to);
+  bool has_label(u32 from, u32 to) const { return to <= from || merge_[to]; }
+  u32 depth_of(u32 from, u32 to) const;
+  void push(Label::Kind kind, u32 block = kNoBlock) { labels_.push_back({kind, block}); }
+  void pop() { labels_.pop_back(); }
+  void leave_tier0(const Inst& i);
+  void leave(Leave how);
+  void terminator(u32 n);
+  void rip_of(s64 offset);
+  void page_address() {  // as an i64
+    w_.op(kLocalGet, kPage);
+    if (!long_) w_.op(kI64ExtendI32U);
+  }
+
+  void block(u32 n);
+  void inst(Value v);
+  void count_uses();
+  void value(Value v);             // onto the stack
+  void compute(Value v);           // its operation, operands included
+  void keep(Value v);              // computes it into a local
+  void flush(u32 variables);       // keeps pending values that read any of them
+  u32 new_temp(Type t);
+  void release(Value v);
+  void probe(const Inst& i);
+  void load_at(const Inst& i);
+  void store_at(const Inst& i);
+
+  const Unit& u_;
+  const Addresses& at_;
+  const bool long_;
+  const Type word_;
+  const std::vector<u32> idom_;
+  Writer w_;
+  std::vector<Label> labels_;
+  std::vector<bool> loop_, merge_;
+  std::vector<std::vector<u32>> children_;  // in the dominator tree
+  u32 used_ = 0, written_ = 0;              // variables
+  const IrBlock* b_ = nullptr;
+  std::vector<State> state_;
+  std::vector<Type> temps_;
+  std::vector<u32> free_temps_[2];
+};
+
+// ---- variables -------------------------------------------------------------------------------------
+
+void Emitter::find_variables() {
+  for (const IrBlock& b : u_.blocks)
+    for (const Inst& i : b.insts) {
+      if (i.op == IrOp::kGet) used_ |= 1u << i.imm;
+      if (i.op == IrOp::kSet) written_ |= 1u << i.imm;
+    }
+  used_ |= written_;
+}
+
+void Emitter::sync() {
+  for (u32 r = 0; r < 16; r++) {
+    if (!(written_ >> r & 1)) continue;
+    w_.i32(0);
+    w_.op(kLocalGet, r);
+    if (!long_) w_.op(kI64ExtendI32U);
+    w_.memory(kI64Store, 3, at_.gpr + 8 * r);
+  }
+  if (!(written_ >> kVarFlagKind & 1)) return;
+  w_.i32(0);
+  w_.op(kLocalGet, kVarFlagKind);
+  w_.memory(kI32Store, 2, at_.flag_kind);
+  for (u32 v : {kVarFlagA, kVarFlagB}) {
+    w_.i32(0);
+    w_.op(kLocalGet, v);
+    w_.memory(long_ ? kI64Store : kI32Store, long_ ? 3 : 2, v == kVarFlagA ? at_.flag_a : at_.flag_b);
+  }
+}
+
+void Emitter::reload() {
+  for (u32 r = 0; r < 16; r++) {
+    if (!(used_ >> r & 1)) continue;
+    w_.i32(0);
+    w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.gpr + 8 * r);
+    w_.op(kLocalSet, r);
+  }
+  w_.i32(0);  // FlagOp::kCpu
+  w_.op(kLocalSet, kVarFlagKind);
+}
+
+void Emitter::store_budget() {
+  w_.i32(0);
+  w_.op(kLocalGet, kBudget);
+  w_.memory(kI32Store, 2, at_.budget);
+}
+
+// ---- control flow ----------------------------------------------------------------------------------
+// Norman Ramsey, "Beyond Relooper: Recursive Translation of Unstructured Control Flow to Structured Control Flow" (2022).
+
+std::vector<u8> Emitter::run() {
+  const usize n = u_.blocks.size();
+  loop_.resize(n);
+  merge_.resize(n);
+  children_.resize(n);
+  std::vector<u32> forward(n);
+  for (u32 b = 0; b < n; b++) {
+    for (u32 s : u_.blocks[b].succ) {
+      if (s == kNoBlock) continue;
+      if (s <= b)
+        loop_[s] = true;
+      else if (++forward[s] >= 2)
+        merge_[s] = true;
+    }
+    if (b) children_[idom_[b]].push_back(b);
+  }
+  find_variables();
+
+  reload();
+  w_.i32(0);
+  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.page);
+  w_.op(kLocalSet, kPage);
+  w_.i32(0);
+  w_.memory(kI32Load, 2, at_.tlb);
+  w_.op(kLocalSet, kTlb);
+  w_.i32(0);
+  w_.memory(kI32Load, 2, at_.budget);
+  w_.op(kLocalSet, kBudget);
+
+  // Two blocks around everything: the ends of the outer and of the inner one are where the unit is left (leave() and
+  // leave_tier0()), one copy of that code for all.
+  for (int k = 0; k < 2; k++) {
+    w_.op(kBlock, kWasmVoid);
+    push(Label::kOther);
+  }
+  tree(0);
+  pop();
+  w_.op(kEnd);
+  w_.i32(0);
+  w_.op(kLocalGet, kExit);
+  w_.memory(kI32Store, 2, at_.exit);
+  w_.i32(0);
+  page_address();
+  w_.memory(kI64Store, 3, at_.page);
+  w_.i32(kLeaveTier0);
+  w_.op(kLocalSet, kEntry);
+  pop();
+  w_.op(kEnd);
+  sync();
+  store_budget();
+  w_.op(kLocalGet, kEntry);
+  w_.op(kEnd);
+
+  Writer body;
+  auto words = [&](unsigned count) {
+    body.uleb(count);
+    body.u8_(long_ ? kWasmI64 : kWasmI32);
+  };
+  auto ints = [&](unsigned count) {
+    body.uleb(count);
+    body.u8_(kWasmI32);
+  };
+  body.uleb(6 + temps_.size());
+  words(16);
+  ints(1);   // flag kind
+  words(3);  // flag operands, page
+  ints(4);   // TLB, budget, exit, entry
+  words(1);  // linear address
+  ints(0);
+  for (Type t : temps_) {
+    body.uleb(1);
+    body.u8_(t == Type::kI64 ? kWasmI64 : kWasmI32);
+  }
+  body.append(w_.bytes);
+  return std::move(body.bytes);
+}
+
+void Emitter::tree(u32 n) {
+  std::vector<u32> behind;
+  for (u32 c : children_[n])
+    if (merge_[c]) behind.push_back(c);
+  if (!loop_[n]) return within(n, std::move(behind));
+  w_.op(kLoop, kWasmVoid);
+  push(Label::kLoopHead, n);
+  within(n, std::move(behind));
+  pop();
+  w_.op(kEnd);
+  w_.op(kUnreachable);
+}
+
+// `behind`: the blocks, ascending, whose code follows that of `n`.
+void Emitter::within(u32 n, std::vector<u32> behind) {
+  if (behind.empty()) {
+    block(n);
+    return terminator(n);
+  }
+  const u32 last = behind.back();
+  behind.pop_back();
+  w_.op(kBlock, kWasmVoid);
+  push(Label::kBehind, last);
+  within(n, std::move(behind));
+  pop();
+  w_.op(kEnd);
+  tree(last);
+}
+
+u32 Emitter::depth_of(u32 from, u32 to) const {
+  const Label::Kind kind = to <= from ? Label::kLoopHead : Label::kBehind;
+  for (usize d = 0; d < labels_.size(); d++) {
+    const Label& l = labels_[labels_.size() - 1 - d];
+    if (l.kind == kind && l.block == to) return static_cast<u32>(d);
+  }
+  __builtin_trap();  // the graph was not reducible
+}
+
+void Emitter::branch(u32 from, u32 to) {
+  if (has_label(from, to))
+    w_.op(kBr, depth_of(from, to));
+  else
+    tree(to);
+}
+
+void Emitter::leave(Leave how) {
+  w_.i32(how);
+  w_.op(kLocalSet, kEntry);
+  w_.op(kBr, labels_.size() - 1);
+}
+
+void Emitter::leave_tier0(const Inst& i) {
+  w_.i32(static_cast<u32>(i.guest) << kExitShift | u_.insns[b_->first_insn + i.guest].off);
+  w_.op(kLocalSet, kExit);
+  w_.op(kBr, labels_.size() - 2);
+}
+
+void Emitter::rip_of(s64 offset) {
+  w_.i32(0);
+  w_.op(kLocalGet, kPage);
+  if (long_) {
+    w_.i64(static_cast<u64>(offset));
+    w_.op(kI64Add);
+  } else {
+    w_.i32(static_cast<u32>(offset));
+    w_.op(kI32Add);
+    w_.op(kI64ExtendI32U);
+  }
+  w_.memory(kI64Store, 3, at_.rip);
+}
+
+void Emitter::terminator(u32 n) {
+  const IrBlock& b = u_.blocks[n];
+  if (b.insn_count) {
+    w_.op(kLocalGet, kBudget);
+    w_.i32(b.insn_count);
+    w_.op(kI32Sub);
+    w_.op(kLocalSet, kBudget);
+  }
+  switch (b.term) {
+    case Term::kJump: return branch(n, b.succ[0]);
+    case Term::kBranch:
+      value(b.value);
+      for (unsigned k : {0, 1}) {
+        if (!has_label(n, b.succ[k])) continue;
+        if (k == 1) w_.op(kI32Eqz);
+        w_.op(kBrIf, depth_of(n, b.succ[k]));
+        return branch(n, b.succ[1 - k]);
+      }
+      w_.op(kIf, kWasmVoid);
+      push(Label::kOther);
+      branch(n, b.succ[0]);
+      w_.op(kElse);
+      branch(n, b.succ[1]);
+      pop();
+      w_.op(kEnd);
+      w_.op(kUnreachable);
+      return;
+    case Term::kExit:
+      rip_of(b.offset);
+      return leave(kLeaveGo);
+    case Term::kExitTo:
+    case Term::kCall:
+    case Term::kCallTo:
+      if (b.term == Term::kCall) {
+        rip_of(b.offset);
+      } else {
+        w_.i32(0);
+        value(b.value);
+        if (!long_) w_.op(kI64ExtendI32U);
+        w_.memory(kI64Store, 3, at_.rip);
+      }
+      if (b.term == Term::kExitTo) return leave(kLeaveGo);
+      break;
+  }
+  // A call: what is called runs, and comes back to the next instruction or not at all.
+  sync();
+  store_budget();
+  const Insn& call = u_.insns[b.first_insn + b.insn_count - 1];
+  page_address();
+  w_.i64(static_cast<u64>(call.off + call.len));
+  w_.op(kI64Add);
+  w_.op(kCallOp, kImportCall);
+  w_.op(kLocalTee, kEntry);
+  w_.op(kIf, kWasmVoid);
+  w_.op(kLocalGet, kEntry);
+  w_.i32(1);
+  w_.op(kI32Sub);
+  w_.op(kReturn);
+  w_.op(kEnd);
+  reload();
+  w_.i32(0);
+  w_.memory(kI32Load, 2, at_.budget);
+  w_.op(kLocalSet, kBudget);
+  branch(n, b.succ[0]);
+}
+
+// ---- blocks ----------------------------------------------------------------------------------------
+
+void Emitter::count_uses() {
+  const auto& insts = b_->insts;
+  state_.assign(insts.size(), State{});
+  if (b_->value) state_[b_->value].uses++;
+  for (usize n = insts.size(); n-- > 1;) {
+    const Inst& i = insts[n];
+    const bool needed = state_[n].uses || !(info(i.op).flags & kPure);
+    if (!needed || i.op == IrOp::kNop) continue;
+    const Value operands[3] = {i.a, i.b, i.c};
+    for (unsigned k = 0; k < info(i.op).arity; k++) state_[operands[k]].uses++;
+  }
+}
+
+void Emitter::block(u32 n) {
+  b_ = &u_.blocks[n];
+  if (b_->checkpoint && b_->longest_path) {
+    w_.op(kLocalGet, kBudget);
+    w_.i32(b_->longest_path);
+    w_.op(kI32LtS);
+    w_.op(kIf, kWasmVoid);
+    push(Label::kOther);
+    rip_of(u_.insns[b_->first_insn].off);
+    leave(kLeaveBudget);
+    pop();
+    w_.op(kEnd);
+  }
+  count_uses();
+  for (Value v = 1; v < b_->insts.size(); v++) inst(v);
+  // What the terminator needs is kept in locals or still pending; nothing changes a variable before it is used.
+}
+
+u32 Emitter::new_temp(Type t) {
+  auto& free = free_temps_[t == Type::kI64];
+  if (!free.empty()) {
+    const u32 l = free.back();
+    free.pop_back();
+    return l;
+  }
+  temps_.push_back(t);
+  return kFirstTemp + static_cast<u32>(temps_.size()) - 1;
+}
+
+void Emitter::release(Value v) {
+  State& s = state_[v];
+  if (--s.uses == 0 && s.local >= 0) free_temps_[b_->insts[v].result() == Type::kI64].push_back(static_cast<u32>(s.local));
+}
+
+void Emitter::keep(Value v) {
+  compute(v);
+  const u32 l = new_temp(b_->insts[v].result());
+  w_.op(kLocalSet, l);
+  state_[v].local = static_cast<s32>(l);
+  state_[v].pending = false;
+}
+
+void Emitter::flush(u32 variables) {
+  for (Value v = 1; v < state_.size(); v++)
+    if (state_[v].pending && (state_[v].reads & variables)) keep(v);
+}
+
+void Emitter::inst(Value v) {
+  const Inst& i = b_->insts[v];
+  const IrOpInfo& o = info(i.op);
+  State& s = state_[v];
+  switch (i.op) {
+    case IrOp::kNop: return;
+    case IrOp::kSet:
+      value(i.a);
+      // Values that read the old one, after the operand's own tree: they are on the stack's side, in locals.
+      flush(1u << i.imm);
+      w_.op(kLocalSet, static_cast<u32>(i.imm));
+      return;
+    case IrOp::kProbe: probe(i); break;
+    case IrOp::kLoadAt: load_at(i); break;
+    case IrOp::kStoreAt: return store_at(i);
+    case IrOp::kLeaveIf:
+      value(i.a);
+      w_.op(kIf, kWasmVoid);
+      push(Label::kOther);
+      leave_tier0(i);
+      pop();
+      w_.op(kEnd);
+      return;
+    case IrOp::kStep:
+      flush(~0u);
+      sync();
+      store_budget();
+      w_.i32(at_.sites + static_cast<u32>(i.imm) * at_.site_bytes);
+      page_address();
+      w_.op(kCallOp, kImportStep);
+      w_.op(kIf, kWasmVoid);
+      w_.i32(kLeaveStep);
+      w_.op(kReturn);
+      w_.op(kEnd);
+      reload();
+      return;
+    case IrOp::kLoadState:
+    case IrOp::kLoadState8:
+    case IrOp::kLoadState32:
+      w_.i32(0);
+      if (i.op == IrOp::kLoadState8)
+        w_.memory(kI32Load8U, 0, at_.cpu + static_cast<u32>(i.imm));
+      else if (i.type == Type::kI64)
+        w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(i.imm));
+      else
+        w_.memory(kI32Load, 2, at_.cpu + static_cast<u32>(i.imm));
+      break;
+    case IrOp::kCommitFlags:
+      value(i.a);
+      for (Value operand : {i.b, i.c}) {
+        value(operand);
+        if (!long_) w_.op(kI64ExtendI32U);
+      }
+      w_.op(kCallOp, kImportCommit);
+      w_.op(kDrop);
+      return;
+    case IrOp::kStoreState:
+      w_.i32(0);
+      value(i.a);
+      w_.memory(kI64Store, 3, at_.cpu + static_cast<u32>(i.imm));
+      return;
+    case IrOp::kStoreState32:
+      w_.i32(0);
+      value(i.a);
+      w_.memory(kI32Store, 2, at_.cpu + static_cast<u32>(i.imm));
+      return;
+    default:
+      if (s.uses == 0 && (o.flags & kPure)) return;
+      if (o.flags & kPure) {
+        s.pending = true;
+        s.reads = i.op == IrOp::kGet ? 1u << i.imm : 0;
+        const Value operands[3] = {i.a, i.b, i.c};
+        for (unsigned k = 0; k < o.arity; k++)
+          if (state_[operands[k]].pending) s.reads |= state_[operands[k]].reads;
+        // Used more than once: into a local now, unless it is as cheap as one.
+        if (s.uses > 1 && !(o.flags & kLeaf)) keep(v);
+        return;
+      }
+      compute(v);
+      break;
+  }
+  // A value from the stack into a local, or away.
+  if (s.uses == 0) {
+    w_.op(kDrop);
+    return;
+  }
+  const u32 l = new_temp(i.result());
+  w_.op(kLocalSet, l);
+  s.local = static_cast<s32>(l);
+}
+
+void Emitter::value(Value v) {
+  State& s = state_[v];
+  if (s.local >= 0)
+    w_.op(kLocalGet, static_cast<u32>(s.local));
+  else
+    compute(v);
+  release(v);
+  if (s.uses == 0) s.pending = false;
+}
+
+void Emitter::compute(Value v) {
+  const Inst& i = b_->insts[v];
+  const IrOpInfo& o = info(i.op);
+  switch (i.op) {
+    case IrOp::kConst: return i.type == Type::kI64 ? w_.i64(i.imm) : w_.i32(static_cast<u32>(i.imm));
+    case IrOp::kGet: return w_.op(kLocalGet, static_cast<u32>(i.imm));
+    case IrOp::kPage: return w_.op(kLocalGet, kPage);
+    case IrOp::kCondition:
+    case IrOp::kCarryOf: {
+      auto words = [&] {
+        for (Value operand : {i.b, i.c}) {
+          value(operand);
+          if (!long_) w_.op(kI64ExtendI32U);
+        }
+      };
+      if (i.op == IrOp::kCondition) {
+        value(i.a);
+        words();
+        w_.i32(static_cast<u32>(i.imm));
+        return w_.op(kCallOp, kImportCondition);
+      }
+      // INC and DEC carry it in their second operand.
+      const u32 kind = new_temp(Type::kI32);
+      value(i.a);
+      w_.op(kLocalTee, kind);
+      w_.i32(flag_kind(FlagOp::kInc, 0));
+      w_.op(kI32Sub);
+      w_.i32(8);
+      w_.op(kI32LtU);
+      const u32 a = new_temp(word_), b = new_temp(word_);
+      value(i.b);
+      w_.op(kLocalSet, a);
+      value(i.c);
+      w_.op(kLocalSet, b);
+      w_.op(kIf, kWasmI32);
+      w_.op(kLocalGet, b);
+      if (long_) w_.op(kI32WrapI64);
+      w_.op(kElse);
+      w_.op(kLocalGet, kind);
+      w_.op(kIf, kWasmI32);
+      w_.op(kLocalGet, kind);
+      for (u32 l : {a, b}) {
+        w_.op(kLocalGet, l);
+        if (!long_) w_.op(kI64ExtendI32U);
+      }
+      w_.i32(2);
+      w_.op(kCallOp, kImportCondition);
+      w_.op(kElse);
+      // The flags are in Cpu: CF is bit 63 of cc_aux.
+      w_.i32(0);
+      w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCcAuxOffset));
+      w_.i64(63);
+      w_.op(kI64ShrU);
+      w_.op(kI32WrapI64);
+      w_.op(kEnd);
+      w_.op(kEnd);
+      free_temps_[0].push_back(kind);
+      for (u32 l : {a, b}) free_temps_[long_].push_back(l);
+      return;
+    }
+    default: {
+      const Value operands[3] = {i.a, i.b, i.c};
+      for (unsigned k = 0; k < o.arity; k++) value(operands[k]);
+      const u8 op = i.type == Type::kI64 ? o.wasm64 : o.wasm32;
+      // Signed 8- and 16-bit extensions and the like have one opcode for each type.
+      w_.op(op);
+      return;
+    }
+  }
+}
+
+// ---- memory ----------------------------------------------------------------------------------------
+
+// The host address: the TLB entry's tag must be the page of the first byte and of the last.
+void Emitter::probe(const Inst& i) {
+  const bool write = i.imm != 0;
+  const u32 tag = write ? offsetof(TlbEntry, wtag) : offsetof(TlbEntry, rtag);
+  const u32 last = (1u << i.size) - 1;
+  value(i.a);
+  w_.op(kLocalTee, kLinear);
+  constexpr u32 kShift = 12 - std::bit_width(sizeof(TlbEntry)) + 1;
+  if (long_) {
+    w_.i64(kShift);
+    w_.op(kI64ShrU);
+    w_.op(kI32WrapI64);
+  } else {
+    w_.i32(kShift);
+    w_.op(kI32ShrU);
+  }
+  w_.i32((kTlbSize - 1) * sizeof(TlbEntry));
+  w_.op(kI32And);
+  w_.op(kLocalGet, kTlb);
+  w_.op(kI32Add);
+  w_.op(kLocalTee, kEntry);
+  if (long_) {
+    w_.memory(kI64Load, 3, tag);
+    w_.op(kLocalGet, kLinear);
+    if (last) {
+      w_.i64(last);
+      w_.op(kI64Add);
+    }
+    w_.i64(~u64{kPageMask});
+    w_.op(kI64And);
+    w_.op(kI64Ne);
+  } else {
+    w_.memory(kI32Load, 2, tag);  // no page's low half is that of kTlbNone
+    w_.op(kLocalGet, kLinear);
+    if (last) {
+      w_.i32(last);
+      w_.op(kI32Add);
+    }
+    w_.i32(~kPageMask);
+    w_.op(kI32And);
+    w_.op(kI32Ne);
+  }
+  w_.op(kIf, kWasmVoid);
+  push(Label::kOther);
+  w_.op(kLocalGet, kLinear);
+  if (!long_) w_.op(kI64ExtendI32U);
+  w_.i32(i.size | (write ? 0x100u : 0));
+  w_.op(kCallOp, kImportFill);
+  w_.op(kI32Eqz);
+  w_.op(kIf, kWasmVoid);
+  push(Label::kOther);
+  leave_tier0(i);
+  pop();
+  w_.op(kEnd);
+  pop();
+  w_.op(kEnd);
+  w_.op(kLocalGet, kLinear);
+  if (long_) w_.op(kI32WrapI64);
+  w_.op(kLocalGet, kEntry);
+  w_.memory(kI32Load, 2, offsetof(TlbEntry, addend));
+  w_.op(kI32Add);
+}
+
+void Emitter::load_at(const Inst& i) {
+  static constexpr u8 ops[4] = {kI32Load8U, kI32Load16U, kI32Load, kI64Load};
+  value(i.a);
+  w_.memory(ops[i.size], 0, 0);
+}
+
+void Emitter::store_at(const Inst& i) {
+  static constexpr u8 ops[4] = {kI32Store8, kI32Store16, kI32Store, kI64Store};
+  value(i.a);
+  value(i.b);
+  w_.memory(ops[i.size], 0, 0);
+}
+
+}  // namespace
+
+std::vector<u8> emit(const Unit& unit, const Addresses& at) { return Emitter(unit, at).run(); }
+
+}  // namespace oriel::jit

@@ -1,0 +1,20 @@
+// The shape of a unit's control flow graph, for WebAssembly's structured control flow.
+#pragma once
+
+#include "jit/ir/ir.h"
+
+namespace oriel::jit {
+
+// Block numbers in reverse postorder, the entry (0) first; unreachable ones are left out.
+std::vector<u32> reverse_postorder(const Unit& unit);
+
+// For blocks that are in reverse postorder. The entry's is itself. Cooper, Harvey, Kennedy: "A Simple, Fast Dominance
+// Algorithm" (2001).
+std::vector<u32> immediate_dominators(const Unit& unit);
+
+inline bool dominates(const std::vector<u32>& idom, u32 a, u32 b) {
+  while (b > a) b = idom[b];
+  return a == b;
+}
+
+}  // namespace oriel::jit
