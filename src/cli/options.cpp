@@ -148,6 +148,13 @@ const Option kRun[] = {
        o.hash_every = static_cast<u64>(n);
        return true;
      }},
+    {"jit", "on|off", "compile hot code to WebAssembly; default off (on: with --host node only)",
+     [](Options&, const char* v, std::string& error) {
+       if (!std::strcmp(v, "off")) return true;
+       error = std::strcmp(v, "on") ? std::string("--jit: '") + v + "' is not on or off"
+                                    : "--jit on: the native command has no WebAssembly engine; use --host node";
+       return false;
+     }},
     {"script", "F", "a test script that types and waits (docs/script.md)", text<&Options::script>},
     {"help", nullptr, "print this", [](Options& o, const char*, std::string&) { return o.help = true; }},
 };

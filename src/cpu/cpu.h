@@ -245,8 +245,8 @@ class CompiledCode {
   virtual ~CompiledCode() = default;
   // Block::heat of the block at rip reached 0: runs its compiled code and what follows, or has it compiled.
   virtual Ran run(Block& b, u64 limit) = 0;
-  // Bytes [pa, pa + n) of a page were written: drops the code made from them. Returns the 64-byte lines of the page that
-  // other code was made from.
+  // Bytes [pa, pa + n) of a page were written: drops the code made from them. Returns the 64-byte lines of the page
+  // that other code was made from.
   virtual u64 code_written(u64 pa, u32 n) = 0;
   virtual void block_dropped(Block& b) = 0;
   // A block was made, where there may be compiled code already.

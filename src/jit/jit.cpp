@@ -21,9 +21,17 @@ u32 invoke(u32 slot) { return reinterpret_cast<u32 (*)()>(static_cast<uintptr_t>
 }  // namespace
 
 Jit::Jit(Cpu& cpu, Host& host, const Config& config) : c_(cpu), host_(host), config_(config) {
-  addresses_ = {address(&c_.gpr),        address(&c_.rip),           address(&c_.tlb),        address(&c_),
-                address(&c_.jit.budget), address(&c_.jit.exit),      address(&c_.jit.flag_kind),
-                address(&c_.jit.flag_a), address(&c_.jit.flag_b),    address(&c_.jit.page),   0,
+  addresses_ = {address(&c_.gpr),
+                address(&c_.rip),
+                address(&c_.tlb),
+                address(&c_),
+                address(&c_.jit.budget),
+                address(&c_.jit.exit),
+                address(&c_.jit.flag_kind),
+                address(&c_.jit.flag_a),
+                address(&c_.jit.flag_b),
+                address(&c_.jit.page),
+                0,
                 sizeof(Site)};
   c_.compiled = this;
 }

@@ -1,9 +1,9 @@
-// The compiled tiers: which code is hot, what was made of it, and running it. One object beside each Cpu, where the host
-// has a WebAssembly engine that compiles while the machine runs (host.h: compile()).
+// The compiled tiers: which code is hot, what was made of it, and running it. One object beside each Cpu, where the
+// host has a WebAssembly engine that compiles while the machine runs (host.h: compile()).
 //
 // A unit is compiled for a physical address and a code mode, like a block of tier 0, and may be entered at its first
-// instruction only. It leaves in the ways of jit::Leave; calls of the guest become calls of the engine (call()), so that
-// a return finds its caller's unit still there.
+// instruction only. It leaves in the ways of jit::Leave; calls of the guest become calls of the engine (call()), so
+// that a return finds its caller's unit still there.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ namespace oriel::jit {
 
 struct Config {
   u32 threshold = 50;      // entries of a block before it is compiled
-  u32 max_insns = 100;    // guest instructions in a unit
+  u32 max_insns = 100;     // guest instructions in a unit
   u32 batch = 32;          // units compiled together, at most
   u64 max_wait = 200'000;  // retired instructions that a hot block waits for others to be compiled with it
 };
@@ -98,8 +98,8 @@ class Jit final : public CompiledCode {
   u64 pending_since_ = 0;
   std::unordered_map<u32, std::vector<std::unique_ptr<CompiledUnit>>> pages_;
   std::vector<std::unique_ptr<CompiledUnit>> dropped_;  // may still be on the engine's stack
-  u64 end_ = 0;     // icount when the budget is spent
-  u32 depth_ = 0;   // calls of the guest inside one another
+  u64 end_ = 0;                                         // icount when the budget is spent
+  u32 depth_ = 0;                                       // calls of the guest inside one another
   Ran step_outcome_ = Ran::kGo;
   Stats stats_;
 };

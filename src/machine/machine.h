@@ -23,7 +23,6 @@ struct MachineConfig {
   bool deterministic = false;           // clock = retired instructions; RTC starts at 2000-01-01 00:00:00
   u32 ns_per_insn = 10;                 // deterministic mode: virtual nanoseconds an instruction takes
   bool jit = false;                     // compile hot code: only where Host::compile() works
-  u32 jit_threshold = 50;               // entries of a block before it is compiled
   std::vector<u8> bios, vgabios;        // images of SeaBIOS and its VGA BIOS
   std::unique_ptr<BlockDevice> hda;     // IDE primary master
   std::unique_ptr<BlockDevice> hdb;     // IDE primary slave

@@ -42,9 +42,8 @@ for (const host of HOSTS) {
 
     test("time runs out: exit status 3", async (t) => {
       const image = makeDisk(temporary(t), "disk.img", HALT);
-      const { status, stdout, stderr } = await oriel(host, ["run", "--hda", image, "--max-seconds", "2.5"]);
+      const { status, stderr } = await oriel(host, ["run", "--hda", image, "--max-seconds", "2.5"]);
       assert.equal(status, 3);
-      assert.match(stdout, /ready/);
       assert.equal(stderr, "oriel: stopped after 2.5 seconds\n");
     });
 

@@ -61,8 +61,6 @@ export interface MachineConfig {
   deterministic: boolean;
   /** Whether hot code is compiled; default false. */
   jit?: boolean | undefined;
-  /** Entries of a block before it is compiled. */
-  jitThreshold?: number | undefined;
   /** In the deterministic mode: the virtual nanoseconds that an instruction takes; default 10. */
   nsPerInsn?: number | undefined;
   bios: Uint8Array;
@@ -152,7 +150,6 @@ const CONFIG_NUMBER = {
   bootOrder: 3,
   testDevice: 4,
   jit: 5,
-  jitThreshold: 6,
 } as const;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, kernel: 2, initrd: 3, append: 4 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
@@ -232,7 +229,6 @@ export class Core {
     e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
     e.oriel_config_number(CONFIG_NUMBER.jit, Number(config.jit ?? false));
-    if (config.jitThreshold !== undefined) e.oriel_config_number(CONFIG_NUMBER.jitThreshold, config.jitThreshold);
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
     e.oriel_config_number(CONFIG_NUMBER.testDevice, Number(config.testDevice ?? false));

@@ -93,7 +93,7 @@ bool can_allocate(usize n) {
 
 // ---- Configuration, before create ------------------------------------------------------------------
 
-enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice, kJit, kJitThreshold };
+enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice, kJit };
 enum class ConfigBlob : u32 { kBios, kVgaBios, kKernel, kInitrd, kAppend };
 enum class DiskSlot : u32 { kHda, kHdb, kCdrom, kVirtio };
 
@@ -106,7 +106,6 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
     case ConfigNumber::kTestDevice: c.test_device = value != 0; break;
     case ConfigNumber::kJit: c.jit = value != 0; break;
-    case ConfigNumber::kJitThreshold: c.jit_threshold = static_cast<u32>(value); break;
   }
 }
 

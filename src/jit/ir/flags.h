@@ -19,7 +19,7 @@ enum class FlagOp : u8 {
   kShl,    // a << b, b from 1 to the operand's bits - 1
   kShr,
   kSar,
-  kMul,    // the result a; CF = OF = b
+  kMul,  // the result a; CF = OF = b
 };
 constexpr u32 flag_kind(FlagOp op, unsigned size) { return static_cast<u32>(op) << 2 | size; }
 

@@ -11,7 +11,7 @@ const IrOpInfo kIrOps[static_cast<usize>(IrOp::kCount)] = {
 };
 
 std::string print(const Unit& unit) {
-  static const char* const vars[kVarCount] = {"ax", "cx", "dx",  "bx",  "sp",  "bp",  "si",  "di",  "r8",  "r9",
+  static const char* const vars[kVarCount] = {"ax",  "cx",  "dx",  "bx",  "sp",  "bp",  "si", "di", "r8", "r9",
                                               "r10", "r11", "r12", "r13", "r14", "r15", "fk", "fa", "fb"};
   static const char* const terms[] = {"jump", "branch", "exit", "exit_to", "call", "call_to"};
   std::string s;

@@ -56,12 +56,12 @@ struct Inst {
 
 // How a block ends.
 enum class Term : u8 {
-  kJump,      // to succ[0]
-  kBranch,    // value ? succ[0] : succ[1]
-  kExit,      // to a known address outside the unit: `offset` from the start of the page
-  kExitTo,    // to the address `value`
-  kCall,      // the return address is pushed; to `offset` from the page, and after the return to succ[0]
-  kCallTo,    // the same to the address `value`
+  kJump,    // to succ[0]
+  kBranch,  // value ? succ[0] : succ[1]
+  kExit,    // to a known address outside the unit: `offset` from the start of the page
+  kExitTo,  // to the address `value`
+  kCall,    // the return address is pushed; to `offset` from the page, and after the return to succ[0]
+  kCallTo,  // the same to the address `value`
 };
 
 constexpr u32 kNoBlock = ~u32{0};

@@ -84,7 +84,8 @@ Value Lifter::linear(bool write, unsigned size) {
   if (!long_) {
     const u64 limit = place + (write ? offsetof(SegCache, writable) : offsetof(SegCache, readable));
     const Value end = bin_c(IrOp::kAdd, Type::kI64, emit(IrOp::kExtendU, Type::kI32, off), u64{1} << size);
-    emit(IrOp::kLeaveIf, Type::kI32, bin(IrOp::kGtU, Type::kI64, end, emit(IrOp::kLoadState, Type::kI64, 0, 0, 0, limit)));
+    emit(IrOp::kLeaveIf, Type::kI32,
+         bin(IrOp::kGtU, Type::kI64, end, emit(IrOp::kLoadState, Type::kI64, 0, 0, 0, limit)));
   }
   return bin(IrOp::kAdd, word_, off, emit(IrOp::kLoadState, word_, 0, 0, 0, place + offsetof(SegCache, lin)));
 }
@@ -240,7 +241,7 @@ bool Lifter::flags_dead_after() const {
         break;
 #undef REGISTERS
       // clang-format on
-      default: return false;
+      default : return false;
     }
   }
   return false;
@@ -266,7 +267,7 @@ void Lifter::block(u32 n) {
     if (!same) break;
   }
   if (n == 0 && first) flags_.known = true;  // FlagOp::kCpu
-  flags_.cf = 0;  // a value of the other block
+  flags_.cf = 0;                             // a value of the other block
   if (flags_.known && flags_.op != FlagOp::kCpu) {
     flags_.a = from_word(get(kVarFlagA), flags_.size);
     flags_.b = from_word(get(kVarFlagB), flags_.size);

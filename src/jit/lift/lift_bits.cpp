@@ -13,8 +13,9 @@ void Lifter::set_carry_overflow(Value cf, Value of) {
     const Value both = bin(IrOp::kXor, t, bin_c(IrOp::kShrU, t, aux, 63), bin_c(IrOp::kShrU, t, aux, 62));
     of = bin_c(IrOp::kAnd, Type::kI32, emit(IrOp::kWrap, t, both), 1);
   }
-  const Value high = bin(IrOp::kOr, t, bin_c(IrOp::kShl, t, emit(IrOp::kExtendU, Type::kI32, cf), 63),
-                         bin_c(IrOp::kShl, t, emit(IrOp::kExtendU, Type::kI32, bin(IrOp::kXor, Type::kI32, cf, of)), 62));
+  const Value high =
+      bin(IrOp::kOr, t, bin_c(IrOp::kShl, t, emit(IrOp::kExtendU, Type::kI32, cf), 63),
+          bin_c(IrOp::kShl, t, emit(IrOp::kExtendU, Type::kI32, bin(IrOp::kXor, Type::kI32, cf, of)), 62));
   emit(IrOp::kStoreState, t, bin(IrOp::kOr, t, bin_c(IrOp::kAnd, t, aux, ~(u64{3} << 62)), high), 0, 0, kCcAuxOffset);
   flags_.cf = cf;
 }

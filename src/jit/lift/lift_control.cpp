@@ -22,29 +22,31 @@ bool Lifter::insn_control() {
   const unsigned word_size = long_ ? 3 : 2;
   if (memory() && !address_ok()) return false;
   switch (i.op) {
-#define CC(N, NAME)                                                                               \
-  case OP_J##NAME##_Jb:                                                                           \
-  case OP_J##NAME##_Jz: block_->value = condition(N); return true;                                \
-  case OP_SET##NAME##_Eb_r:                                                                       \
-  case OP_SET##NAME##_Eb_m: setcc(N); return true;                                                \
-  case OP_CMOV##NAME##_GvEv_rw: case OP_CMOV##NAME##_GvEv_rd: case OP_CMOV##NAME##_GvEv_rq:       \
-  case OP_CMOV##NAME##_GvEv_mw: case OP_CMOV##NAME##_GvEv_md: case OP_CMOV##NAME##_GvEv_mq:       \
-    cmov(N);                                                                                      \
-    return true;
+#define CC(N, NAME)                                                \
+  case OP_J##NAME##_Jb:                                            \
+  case OP_J##NAME##_Jz: block_->value = condition(N); return true; \
+  case OP_SET##NAME##_Eb_r:                                        \
+  case OP_SET##NAME##_Eb_m: setcc(N); return true;                 \
+  case OP_CMOV##NAME##_GvEv_rw:                                    \
+  case OP_CMOV##NAME##_GvEv_rd:                                    \
+  case OP_CMOV##NAME##_GvEv_rq:                                    \
+  case OP_CMOV##NAME##_GvEv_mw:                                    \
+  case OP_CMOV##NAME##_GvEv_md:                                    \
+  case OP_CMOV##NAME##_GvEv_mq: cmov(N); return true;
     // clang-format off
     CC(0, O) CC(1, NO) CC(2, B) CC(3, AE) CC(4, E) CC(5, NE) CC(6, BE) CC(7, A)
     CC(8, S) CC(9, NS) CC(10, P) CC(11, NP) CC(12, L) CC(13, GE) CC(14, LE) CC(15, G)
     // clang-format on
 #undef CC
-    case OP_JMP_Jb:
-    case OP_JMP_Jz: return true;
-    case OP_JMP_Ev_rd:
-    case OP_JMP_Ev_rq:
-    case OP_JMP_Ev_md:
-    case OP_JMP_Ev_mq:
-      block_->value = read_e(i.osz);
-      leave_unless_canonical(block_->value);
-      return true;
+          case OP_JMP_Jb:
+  case OP_JMP_Jz: return true;
+  case OP_JMP_Ev_rd:
+  case OP_JMP_Ev_rq:
+  case OP_JMP_Ev_md:
+  case OP_JMP_Ev_mq:
+    block_->value = read_e(i.osz);
+    leave_unless_canonical(block_->value);
+    return true;
     case OP_CALL_Jz_d:
     case OP_CALL_Jz_q: push(next_address(), word_size); return true;
     case OP_CALL_Ev_rd:

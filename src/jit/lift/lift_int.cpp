@@ -27,15 +27,15 @@ void Lifter::add_carry(bool subtract, const Place& dst, Value src) {
   const Value cf = carry();
   const Value wide = t == Type::kI64 ? emit(IrOp::kExtendU, Type::kI32, cf) : cf;
   const Value r = bin(op, t, bin(op, t, dst.value, src), wide);
-  const Value kind =
-      emit(IrOp::kSelect, Type::kI32, c32(flag_kind(subtract ? FlagOp::kSbb : FlagOp::kAdc, dst.size)),
-           c32(flag_kind(subtract ? FlagOp::kSub : FlagOp::kAdd, dst.size)), cf);
+  const Value kind = emit(IrOp::kSelect, Type::kI32, c32(flag_kind(subtract ? FlagOp::kSbb : FlagOp::kAdc, dst.size)),
+                          c32(flag_kind(subtract ? FlagOp::kSub : FlagOp::kAdd, dst.size)), cf);
   // The carry out of a + b + 1 and the borrow of a - b - 1 differ from those without where the sides meet.
   const Value out =
-      subtract ? bin(IrOp::kOr, Type::kI32, bin(IrOp::kLtU, t, at_top(dst.value, dst.size), at_top(src, dst.size)),
-                     bin(IrOp::kAnd, Type::kI32, cf, bin(IrOp::kEq, t, at_top(dst.value, dst.size), at_top(src, dst.size))))
-               : bin(IrOp::kOr, Type::kI32, bin(IrOp::kLtU, t, at_top(r, dst.size), at_top(dst.value, dst.size)),
-                     bin(IrOp::kAnd, Type::kI32, cf, bin(IrOp::kEq, t, at_top(r, dst.size), at_top(dst.value, dst.size))));
+      subtract
+          ? bin(IrOp::kOr, Type::kI32, bin(IrOp::kLtU, t, at_top(dst.value, dst.size), at_top(src, dst.size)),
+                bin(IrOp::kAnd, Type::kI32, cf, bin(IrOp::kEq, t, at_top(dst.value, dst.size), at_top(src, dst.size))))
+          : bin(IrOp::kOr, Type::kI32, bin(IrOp::kLtU, t, at_top(r, dst.size), at_top(dst.value, dst.size)),
+                bin(IrOp::kAnd, Type::kI32, cf, bin(IrOp::kEq, t, at_top(r, dst.size), at_top(dst.value, dst.size))));
   finish(dst, r);
   set_flag_variables(kind, dst.value, src);
   flags_ = Flags{};
@@ -96,9 +96,11 @@ Value Lifter::mul_high(Value a, Value b, bool is_signed) {
   auto low = [&](Value v) { return bin_c(IrOp::kAnd, t, v, 0xffffffff); };
   const Value al = low(a), bl = low(b);
   const Value ah = bin_c(up, t, a, 32), bh = bin_c(up, t, b, 32);
-  const Value mid = bin(IrOp::kAdd, t, bin(IrOp::kMul, t, ah, bl), bin_c(IrOp::kShrU, t, bin(IrOp::kMul, t, al, bl), 32));
+  const Value mid =
+      bin(IrOp::kAdd, t, bin(IrOp::kMul, t, ah, bl), bin_c(IrOp::kShrU, t, bin(IrOp::kMul, t, al, bl), 32));
   const Value mid2 = bin(IrOp::kAdd, t, bin(IrOp::kMul, t, al, bh), low(mid));
-  return bin(IrOp::kAdd, t, bin(IrOp::kAdd, t, bin(IrOp::kMul, t, ah, bh), bin_c(up, t, mid, 32)), bin_c(up, t, mid2, 32));
+  return bin(IrOp::kAdd, t, bin(IrOp::kAdd, t, bin(IrOp::kMul, t, ah, bh), bin_c(up, t, mid, 32)),
+             bin_c(up, t, mid2, 32));
 }
 
 // Two- and three-operand IMUL: CF = OF = the product does not fit.
@@ -108,7 +110,8 @@ void Lifter::imul(u8 dst, Value a, Value b, unsigned size) {
     r = bin(IrOp::kMul, Type::kI64, a, b);
     over = bin(IrOp::kNe, Type::kI64, mul_high(a, b, true), bin_c(IrOp::kShrS, Type::kI64, r, 63));
   } else if (size == 2) {
-    const Value p = bin(IrOp::kMul, Type::kI64, emit(IrOp::kExtendS, Type::kI32, a), emit(IrOp::kExtendS, Type::kI32, b));
+    const Value p =
+        bin(IrOp::kMul, Type::kI64, emit(IrOp::kExtendS, Type::kI32, a), emit(IrOp::kExtendS, Type::kI32, b));
     r = emit(IrOp::kWrap, Type::kI64, p);
     over = bin(IrOp::kNe, Type::kI64, p, emit(IrOp::kSext32, Type::kI64, p));
   } else {

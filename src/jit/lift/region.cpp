@@ -19,7 +19,7 @@ enum class Flow : u8 { kNone, kJump, kBranch, kCall, kCallTo, kJumpTo, kReturn, 
 // matters to compiled code, or control went elsewhere (Jit::step()).
 bool falls_through(u16 op) {
   switch (op) {
-    // clang-format off
+      // clang-format off
     case OP_RDTSC: case OP_RDTSCP: case OP_RDMSR: case OP_WRMSR: case OP_CLI: case OP_STI: case OP_CLTS: case OP_POPF:
     case OP_INVLPG: case OP_SWAPGS: case OP_CLAC: case OP_STAC: case OP_MOV_SwEw: case OP_MOV_CyRy: case OP_IN_ALIb:
     case OP_IN_eAXIb: case OP_OUT_IbAL: case OP_OUT_IbeAX: case OP_IN_ALDX: case OP_IN_eAXDX: case OP_OUT_DXAL:
@@ -33,12 +33,13 @@ bool falls_through(u16 op) {
 
 Flow flow_of(const Insn& i) {
   switch (i.op) {
-#define CC(NAME) \
+#define CC(NAME)        \
   case OP_J##NAME##_Jb: \
   case OP_J##NAME##_Jz:
-    CC(O) CC(NO) CC(B) CC(AE) CC(E) CC(NE) CC(BE) CC(A) CC(S) CC(NS) CC(P) CC(NP) CC(L) CC(GE) CC(LE) CC(G)
+    CC(O)
+    CC(NO) CC(B) CC(AE) CC(E) CC(NE) CC(BE) CC(A) CC(S) CC(NS) CC(P) CC(NP) CC(L) CC(GE) CC(LE) CC(G)
 #undef CC
-      return Flow::kBranch;
+        return Flow::kBranch;
     case OP_JMP_Jb:
     case OP_JMP_Jz: return Flow::kJump;
     case OP_CALL_Jz_d:
@@ -68,8 +69,8 @@ struct Finder {
   const u8* page;
   Unit& unit;
   unsigned max_insns;
-  std::map<s64, Insn> insns;      // by offset in the page
-  std::vector<s64> leaders;       // offsets at which a block begins
+  std::map<s64, Insn> insns;  // by offset in the page
+  std::vector<s64> leaders;   // offsets at which a block begins
   std::vector<s64> work;
 
   void lead(s64 offset) {
@@ -108,7 +109,7 @@ struct Finder {
   u32 block_at(s64 offset) const {
     auto it = std::lower_bound(leaders.begin(), leaders.end(), offset);
     return it != leaders.end() && *it == offset && insns.contains(offset) ? static_cast<u32>(it - leaders.begin())
-                                                                        : kNoBlock;
+                                                                          : kNoBlock;
   }
 
   void edge(IrBlock& b, unsigned n, s64 offset) {
@@ -245,7 +246,8 @@ void order_blocks(Unit& unit) {
   for (u32 n = 0; n < unit.blocks.size(); n++) {
     const IrBlock& b = unit.blocks[n];
     for (u32 s : b.succ)
-      if (s != kNoBlock && (s <= n || b.term == Term::kCall || b.term == Term::kCallTo)) unit.blocks[s].checkpoint = true;
+      if (s != kNoBlock && (s <= n || b.term == Term::kCall || b.term == Term::kCallTo))
+        unit.blocks[s].checkpoint = true;
   }
   for (u32 n = static_cast<u32>(unit.blocks.size()); n-- > 0;) {
     IrBlock& b = unit.blocks[n];

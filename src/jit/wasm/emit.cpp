@@ -33,14 +33,18 @@ class Emitter {
 
  private:
   struct Label {
-    enum Kind : u8 { kOther, kLoopHead, kBehind } kind;  // kBehind: a branch goes to the block that follows the label's end
+    enum Kind : u8 {
+      kOther,
+      kLoopHead,
+      kBehind
+    } kind;  // kBehind: a branch goes to the block that follows the label's end
     u32 block;
   };
   struct State {  // of a value of the block at hand
     u32 uses = 0;
-    s32 local = -1;    // where it is kept, once it is
+    s32 local = -1;        // where it is kept, once it is
     bool pending = false;  // pure, not emitted yet
-    u32 reads = 0;     // variables that its pending tree reads
+    u32 reads = 0;         // variables that its pending tree reads
   };
 
   void find_variables();
@@ -67,10 +71,10 @@ class Emitter {
   void block(u32 n);
   void inst(Value v);
   void count_uses();
-  void value(Value v);             // onto the stack
-  void compute(Value v);           // its operation, operands included
-  void keep(Value v);              // computes it into a local
-  void flush(u32 variables);       // keeps pending values that read any of them
+  void value(Value v);        // onto the stack
+  void compute(Value v);      // its operation, operands included
+  void keep(Value v);         // computes it into a local
+  void flush(u32 variables);  // keeps pending values that read any of them
   u32 new_temp(Type t);
   void release(Value v);
   void probe(const Inst& i);
@@ -141,7 +145,8 @@ void Emitter::store_budget() {
 }
 
 // ---- control flow ----------------------------------------------------------------------------------
-// Norman Ramsey, "Beyond Relooper: Recursive Translation of Unstructured Control Flow to Structured Control Flow" (2022).
+// Norman Ramsey, "Beyond Relooper: Recursive Translation of Unstructured Control Flow to Structured Control Flow"
+// (2022).
 
 std::vector<u8> Emitter::run() {
   const usize n = u_.blocks.size();
@@ -318,9 +323,7 @@ void Emitter::terminator(u32 n) {
       w_.op(kEnd);
       w_.op(kUnreachable);
       return;
-    case Term::kExit:
-      rip_of(b.offset);
-      return leave(kLeaveGo);
+    case Term::kExit: rip_of(b.offset); return leave(kLeaveGo);
     case Term::kExitTo:
     case Term::kCall:
     case Term::kCallTo:
@@ -403,7 +406,8 @@ u32 Emitter::new_temp(Type t) {
 
 void Emitter::release(Value v) {
   State& s = state_[v];
-  if (--s.uses == 0 && s.local >= 0) free_temps_[b_->insts[v].result() == Type::kI64].push_back(static_cast<u32>(s.local));
+  if (--s.uses == 0 && s.local >= 0)
+    free_temps_[b_->insts[v].result() == Type::kI64].push_back(static_cast<u32>(s.local));
 }
 
 void Emitter::keep(Value v) {

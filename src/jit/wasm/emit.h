@@ -7,17 +7,18 @@ namespace oriel::jit {
 
 // Addresses in the linear memory that compiled code uses.
 struct Addresses {
-  u32 gpr, rip, tlb;     // fields of Cpu; `tlb` holds a pointer
-  u32 cpu;               // Cpu itself, for state by offset
-  u32 budget, exit;      // fields of JitState
+  u32 gpr, rip, tlb;  // fields of Cpu; `tlb` holds a pointer
+  u32 cpu;            // Cpu itself, for state by offset
+  u32 budget, exit;   // fields of JitState
   u32 flag_kind, flag_a, flag_b;
-  u32 page;              // linear address of the page that is entered (u64)
-  u32 sites, site_bytes; // the unit's array of Sites, one for each Step
+  u32 page;               // linear address of the page that is entered (u64)
+  u32 sites, site_bytes;  // the unit's array of Sites, one for each Step
 };
 
-// How a unit's function ends; its result. In all cases the registers are in Cpu, the lazy flags and the budget in JitState.
+// How a unit's function ends; its result. In all cases the registers are in Cpu, the lazy flags and the budget in
+// JitState.
 enum Leave : u32 {
-  kLeaveGo = 0,      // between instructions; Cpu::rip says where
+  kLeaveGo = 0,  // between instructions; Cpu::rip says where
   // Tier 0 executes a guest instruction of the page JitState::page. JitState::exit is its offset there, and shifted by
   // kExitShift how many of its block retired before it.
   kLeaveTier0 = 1,

@@ -6,11 +6,7 @@
 namespace oriel::jit {
 
 const ImportInfo kImports[kImportCount] = {
-    {"fill", "Ii"},
-    {"step", "iI"},
-    {"call", "I"},
-    {"condition", "iIIi"},
-    {"commit", "iII"},
+    {"fill", "Ii"}, {"step", "iI"}, {"call", "I"}, {"condition", "iIIi"}, {"commit", "iII"},
 };
 
 namespace {

@@ -8,7 +8,14 @@
 
 namespace oriel::jit {
 
-enum WasmType : u8 { kWasmI32 = 0x7f, kWasmI64 = 0x7e, kWasmF32 = 0x7d, kWasmF64 = 0x7c, kWasmV128 = 0x7b, kWasmVoid = 0x40 };
+enum WasmType : u8 {
+  kWasmI32 = 0x7f,
+  kWasmI64 = 0x7e,
+  kWasmF32 = 0x7d,
+  kWasmF64 = 0x7c,
+  kWasmV128 = 0x7b,
+  kWasmVoid = 0x40
+};
 enum WasmOp : u8 {
   kUnreachable = 0x00,
   kBlock = 0x02,

@@ -29,7 +29,6 @@ export interface RunOptions {
   maxInstructions?: number;
   deterministic: boolean;
   jit: boolean;
-  jitThreshold?: number;
   nsPerInsn?: number;
   hashEvery?: number;
   script?: string;
@@ -206,17 +205,11 @@ const GROUPS: Group[] = [
       {
         name: "jit",
         value: "on|off",
-        help: "compile hot code to WebAssembly; default off",
+        help: "compile hot code to WebAssembly; default off (on: with --host node only)",
         set: (o, v) => {
           if (v !== "on" && v !== "off") throw new UsageError(`--jit: '${v}' is not on or off`);
           o.jit = v === "on";
         },
-      },
-      {
-        name: "jit-threshold",
-        value: "N",
-        help: "entries of a block before it is compiled; default 10",
-        set: (o, v) => void (o.jitThreshold = positive("jit-threshold", v, true)),
       },
       { name: "script", value: "F", help: "a test script that types and waits (docs/script.md)", set: path("script") },
       { name: "help", help: "print this", set: (o) => void (o.help = true) },

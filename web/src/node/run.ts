@@ -49,7 +49,6 @@ function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
     deterministic: o.deterministic,
     nsPerInsn: o.nsPerInsn,
     jit: o.jit,
-    jitThreshold: o.jitThreshold,
     bios: readInput(o.bios),
     vgabios: readInput(o.vgabios),
     kernel: read(o.kernel),
