@@ -37,7 +37,8 @@ Flow flow_of(const Insn& i) {
   case OP_J##NAME##_Jb: \
   case OP_J##NAME##_Jz:
     CC(O)
-    CC(NO) CC(B) CC(AE) CC(E) CC(NE) CC(BE) CC(A) CC(S) CC(NS) CC(P) CC(NP) CC(L) CC(GE) CC(LE) CC(G)
+    CC(NO)
+    CC(B) CC(AE) CC(E) CC(NE) CC(BE) CC(A) CC(S) CC(NS) CC(P) CC(NP) CC(L) CC(GE) CC(LE) CC(G)
 #undef CC
         return Flow::kBranch;
     case OP_JMP_Jb:
