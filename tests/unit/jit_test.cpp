@@ -1,0 +1,159 @@
+// Unit tests of tier 1's front half: which instructions make a unit, the IR that they become, and that any bytes at all
+// get through to WebAssembly (whose semantics the boot tests compare, hash for hash).
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "jit/ir/flags.h"
+#include "jit/lift/lift.h"
+#include "jit/lift/region.h"
+#include "jit/wasm/emit.h"
+#include "support/stub_bus.h"
+
+using namespace oriel;
+using namespace oriel::jit;
+
+namespace {
+
+int g_passed = 0, g_failed = 0;
+#define CHECK(cond)                                                 \
+  do {                                                              \
+    if (cond) {                                                     \
+      g_passed++;                                                   \
+    } else {                                                        \
+      g_failed++;                                                   \
+      std::printf("%s:%d: CHECK(%s)\n", __FILE__, __LINE__, #cond); \
+    }                                                               \
+  } while (0)
+
+bool make(const std::vector<u8>& page, u64 entry, CodeMode mode, unsigned max_insns, Unit& unit) {
+  unit.pa = 0x5000 + entry;
+  unit.mode = mode;
+  if (!find_region(page.data(), max_insns, unit)) return false;
+  order_blocks(unit);
+  lift(unit);
+  return true;
+}
+
+std::vector<u8> page_with(std::initializer_list<u8> code) {
+  std::vector<u8> page(4096, 0xcc);  // INT3, which no unit has
+  std::copy(code.begin(), code.end(), page.begin());
+  return page;
+}
+
+void test_loop() {
+  // L: add eax, ecx; dec ecx; jnz L; ret
+  const auto page = page_with({0x01, 0xc8, 0x49, 0x75, 0xfb, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k32, 100, unit));
+  CHECK(unit.insns.size() == 4);
+  CHECK(unit.blocks.size() == 2);
+  CHECK(unit.blocks[0].checkpoint && unit.blocks[0].longest_path == 4);
+  const std::string text = print(unit);
+  const std::string expected =
+      "block 0 insns 3 checkpoint 4\n"
+      "  v1 = get.32 ax\n"
+      "  v2 = get.32 cx\n"
+      "  v3 = add.32 v1 v2\n"
+      "  set.32 ax v3\n";
+  CHECK(text.compare(0, expected.size(), expected) == 0);
+  // The flags of ADD are dead: DEC writes all but CF, which it takes from the operands.
+  CHECK(text.find("branch") != std::string::npos && text.find("->0 ->1") != std::string::npos);
+  CHECK(text.find("exit_to") != std::string::npos);
+  if (g_failed) std::printf("%s", text.c_str());
+}
+
+void test_irreducible() {
+  // Two entries into a loop: jz B; A: inc ecx; B: dec eax; jnz A; ret
+  const auto page = page_with({0x74, 0x01, 0x41, 0x48, 0x75, 0xfc, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k32, 100, unit));
+  bool exit = false;
+  for (const IrBlock& b : unit.blocks) exit |= b.term == Term::kExit;
+  CHECK(exit);  // the edge that cannot be structured leaves the unit
+  CHECK(!emit(unit, Addresses{}).empty());
+}
+
+void test_refused() {
+  Unit unit;
+  CHECK(!make(page_with({0xf4}), 0, CodeMode::k32, 100, unit));  // HLT is for tier 0
+  CHECK(!make(page_with({0x0f, 0x0b}), 0, CodeMode::k64, 100, unit));
+}
+
+// Any bytes, from any place of a page, in both modes.
+void test_random(unsigned rounds) {
+  u64 seed = 1;
+  auto next = [&seed] {
+    return seed = seed * 6364136223846793005u + 1442695040888963407u, static_cast<u32>(seed >> 33);
+  };
+  std::vector<u8> page(4096);
+  usize made = 0;
+  for (unsigned n = 0; n < rounds; n++) {
+    for (u8& b : page) {
+      // Much of it common opcodes, so that there are jumps and long blocks.
+      static constexpr u8 kCommon[] = {0x01, 0x29, 0x31, 0x39, 0x74, 0x75, 0x7c, 0xeb,
+                                       0x8b, 0x89, 0x83, 0xc1, 0xe8, 0x0f, 0xc3, 0x48};
+      b = static_cast<u8>(next() & 1 ? kCommon[next() % sizeof kCommon] : next());
+    }
+    const CodeMode mode = n & 1 ? CodeMode::k64 : CodeMode::k32;
+    Unit unit;
+    if (!make(page, next() & 4095, mode, 1 + next() % 200, unit)) continue;
+    made++;
+    const std::vector<u8> body = emit(unit, Addresses{});
+    CHECK(!body.empty() && module_of({body}).size() > body.size());
+  }
+  CHECK(made > rounds / 2);
+}
+
+// INC and DEC keep CF; a shift's flags are those of tier 0's; asking for a condition changes nothing.
+void test_flags() {
+  constexpr u64 kRam = 1 << 20;
+  std::vector<u8> ram(kRam);
+  PhysMem mem(ram.data(), kRam);
+  StubBus bus;
+  Cpu cpu(mem, bus);
+  constexpr unsigned kE = 4, kS = 8, kB = 2;
+  struct Case {
+    FlagOp op;
+    unsigned size;
+    u64 a, b;
+    bool cf, zf, sf;
+  };
+  // The bits above the operand's size do not count.
+  const Case cases[] = {
+      {FlagOp::kAdd, 0, 0x1ff, 1, true, true, false},
+      {FlagOp::kAdc, 2, 0xffffffff, 0, true, true, false},
+      {FlagOp::kSub, 1, 0xdead0001, 0xbeef0002, true, false, true},
+      {FlagOp::kSbb, 3, 0, 0, true, false, true},
+      {FlagOp::kLogic, 2, 0x80000000, 0, false, false, true},
+      {FlagOp::kInc, 2, 0xffffffff, 0, false, true, false},
+      {FlagOp::kInc, 2, 0xffffffff, 1, true, true, false},
+      {FlagOp::kDec, 0, 0x100, 1, true, false, true},
+      {FlagOp::kShl, 2, 0x80000001, 1, true, false, false},
+      {FlagOp::kShr, 3, 3, 2, true, true, false},
+      {FlagOp::kSar, 0, 0x80, 7, false, false, true},
+      {FlagOp::kMul, 2, 0, 1, true, true, false},
+  };
+  for (const Case& t : cases) {
+    const u32 kind = flag_kind(t.op, t.size);
+    cpu.set_arith_flags(kOF | kPF);
+    CHECK(flag_condition(cpu, kind, t.a, t.b, kB) == t.cf);
+    CHECK(flag_condition(cpu, kind, t.a, t.b, kE) == t.zf);
+    CHECK(flag_condition(cpu, kind, t.a, t.b, kS) == t.sf);
+    CHECK(cpu.arith_flags() == (kOF | kPF));
+    commit_flags(cpu, kind, t.a, t.b);
+    CHECK(cpu.cf() == t.cf && cpu.zf() == t.zf && cpu.sf() == t.sf);
+  }
+}
+
+}  // namespace
+
+int main() {
+  test_loop();
+  test_irreducible();
+  test_refused();
+  test_random(400);
+  test_flags();
+  std::printf("%d passed, %d failed\n", g_passed, g_failed);
+  return g_failed != 0;
+}
