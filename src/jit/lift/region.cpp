@@ -33,13 +33,11 @@ bool falls_through(u16 op) {
 
 Flow flow_of(const Insn& i) {
   switch (i.op) {
-#define CC(NAME)        \
-  case OP_J##NAME##_Jb: \
-  case OP_J##NAME##_Jz:
-    CC(O)
-    CC(NO)
-    CC(B) CC(AE) CC(E) CC(NE) CC(BE) CC(A) CC(S) CC(NS) CC(P) CC(NP) CC(L) CC(GE) CC(LE) CC(G)
+    // clang-format off
+#define CC(NAME) case OP_J##NAME##_Jb: case OP_J##NAME##_Jz:
+    CC(O) CC(NO) CC(B) CC(AE) CC(E) CC(NE) CC(BE) CC(A) CC(S) CC(NS) CC(P) CC(NP) CC(L) CC(GE) CC(LE) CC(G)
 #undef CC
+        // clang-format on
         return Flow::kBranch;
     case OP_JMP_Jb:
     case OP_JMP_Jz: return Flow::kJump;
