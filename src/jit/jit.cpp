@@ -171,7 +171,7 @@ u64 Jit::code_written(u64 pa, u32 n) {
   return lines;
 }
 
-// The unit stays for those who call it again by another block, which there is none: it goes with its entry.
+// A unit is entered by its block only, and goes with it.
 void Jit::block_dropped(Block& b) {
   auto* u = static_cast<CompiledUnit*>(b.unit);
   auto& page = pages_[static_cast<u32>(u->pa >> 12)];

@@ -316,7 +316,7 @@ bool Lifter::insn_int() {
     case OP_CWD_q: set_reg(kRDX, bin_c(IrOp::kShrS, Type::kI64, reg(kRAX, 3), 63), 3); return true;
     case OP_CLD: case OP_STD: {
       const u64 place = kRflagsOffset;
-      const Value old = emit(IrOp::kLoadState32, Type::kI32, 0, 0, 0, place);
+      const Value old = emit(IrOp::kLoadState, Type::kI32, 0, 0, 0, place);
       const Value now = i.op == OP_STD ? bin_c(IrOp::kOr, Type::kI32, old, kDF) : bin_c(IrOp::kAnd, Type::kI32, old, ~u32{kDF});
       emit(IrOp::kStoreState32, Type::kI32, now, 0, 0, place);
       return true;

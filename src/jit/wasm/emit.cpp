@@ -210,13 +210,12 @@ std::vector<u8> Emitter::run() {
     body.uleb(count);
     body.u8_(kWasmI32);
   };
-  body.uleb(6 + temps_.size());
+  body.uleb(5 + temps_.size());
   words(16);
   ints(1);   // flag kind
   words(3);  // flag operands, page
   ints(4);   // TLB, budget, exit, entry
   words(1);  // linear address
-  ints(0);
   for (Type t : temps_) {
     body.uleb(1);
     body.u8_(t == Type::kI64 ? kWasmI64 : kWasmI32);
@@ -460,12 +459,8 @@ void Emitter::inst(Value v) {
       reload();
       return;
     case IrOp::kLoadState:
-    case IrOp::kLoadState8:
-    case IrOp::kLoadState32:
       w_.i32(0);
-      if (i.op == IrOp::kLoadState8)
-        w_.memory(kI32Load8U, 0, at_.cpu + static_cast<u32>(i.imm));
-      else if (i.type == Type::kI64)
+      if (i.type == Type::kI64)
         w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(i.imm));
       else
         w_.memory(kI32Load, 2, at_.cpu + static_cast<u32>(i.imm));
