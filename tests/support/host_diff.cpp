@@ -157,8 +157,8 @@ oriel_host_back:
 
 constexpr u8 kInt3 = 0xcc;
 
-// The base of FS is the tested code's here: nothing thread-local may be used.
-void on_signal(int, siginfo_t*, void* context) {
+// The base of FS is the tested code's here: nothing thread-local may be used, as sanitizers do.
+__attribute__((no_sanitize("address", "undefined", "coverage"))) void on_signal(int, siginfo_t*, void* context) {
   auto* uc = static_cast<ucontext_t*>(context);
   greg_t* const r = uc->uc_mcontext.gregs;
   if (!hs->inside || hs->signals++ > 2) {  // a mistake of ours, or the kernel cannot return to oriel_host_back
