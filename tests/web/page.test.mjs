@@ -112,7 +112,8 @@ describe("a guest", () => {
     await p.boot(blank);
     await p.screen("SeaBIOS (version");
     await p.screen("No bootable device");
-    assert.match(await p.text("#status-screen"), /^720×400, text 80×25$/);
+    // The status follows the screen at its own pace.
+    await until("the mode", async () => (await p.text("#status-screen")) === "720×400, text 80×25");
     // Grey text on black has reached the canvas.
     const lit = () =>
       p.page.$eval("#canvas", (c) => {
