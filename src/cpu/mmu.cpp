@@ -118,8 +118,6 @@ void Cpu::update_breakpoints() {
 
 // ---- page walk ---------------------------------------------------------------------------------
 
-namespace {}  // namespace
-
 // Walks for `lin` and checks the access. On success sets A (and D for a write) and fills `t`.
 bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   bool user_access = index == kMmuUser || index == kMmuAlign;

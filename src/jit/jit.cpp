@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "jit/ir/flags.h"
 #include "jit/lift/lift.h"
 #include "jit/lift/region.h"
@@ -75,23 +76,16 @@ void Jit::compile_pending() {
     cu->pa = e.pa;
     cu->mode = e.mode;
     cu->block = b;
-    cu->site_count = 0;
-    // Steps are numbered in the order in which lift() made them.
-    for (const IrBlock& block : unit->blocks)
-      for (const Inst& i : block.insts) cu->site_count += i.op == IrOp::kStep;
-    cu->sites = std::make_unique<Site[]>(cu->site_count);
     for (const IrBlock& block : unit->blocks) {
-      for (const Inst& i : block.insts) {
-        if (i.op != IrOp::kStep) continue;
-        cu->sites[i.imm].insn = unit->insns[block.first_insn + i.guest];
-        cu->sites[i.imm].executed = i.guest;
-      }
+      // Steps are numbered in this order.
+      for (const Inst& i : block.insts)
+        if (i.op == IrOp::kStep) cu->sites.push_back({unit->insns[block.first_insn + i.guest], i.guest});
       if (!block.insn_count) continue;
       const Insn& last = unit->insns[block.first_insn + block.insn_count - 1];
       cu->ranges.push_back({unit->insns[block.first_insn].off, static_cast<u16>(last.off + last.len - 1)});
     }
     Addresses at = addresses_;
-    at.sites = address(cu->sites.get());
+    at.sites = address(cu->sites.data());
     bodies.push_back(emit(*unit, at));
     stats_.insns_total += unit->insns.size();
     units.push_back(std::move(cu));
@@ -194,9 +188,18 @@ void Jit::all_dropped() {
 
 // ---- running ---------------------------------------------------------------------------------------
 
-Block* Jit::find_block() {
-  Block* b = c_.blocks->find_fast(c_.rip & c_.lin_mask);
-  return b ? b : c_.blocks->find(c_.rip & c_.lin_mask);
+Block* Jit::find_unit() {
+  const u64 lin = c_.rip & c_.lin_mask;
+  Block* b = c_.blocks->find_fast(lin);
+  if (!b) b = c_.blocks->find(lin);
+  if (!b || b->unit) return b;
+  if (--b->heat == 0) note_hot(*b);
+  return nullptr;
+}
+
+void Jit::take_flags() {
+  commit_flags(c_, c_.jit.flag_kind, c_.jit.flag_a, c_.jit.flag_b);
+  c_.jit.flag_kind = 0;
 }
 
 // Runs the unit of a block at rip; the flags are in Cpu before and after.
@@ -204,13 +207,12 @@ u32 Jit::run_unit(Block& b) {
   c_.jit.page = c_.rip & ~kPageOff;
   b.heat = 1;
   const u32 leave = invoke(static_cast<CompiledUnit*>(b.unit)->slot);
-  commit_flags(c_, c_.jit.flag_kind, c_.jit.flag_a, c_.jit.flag_b);
-  c_.jit.flag_kind = 0;
+  take_flags();
   return leave;
 }
 
 CompiledCode::Ran Jit::run(Block& first, u64 limit) {
-  if (!depth_) dropped_.clear();
+  dropped_.clear();  // nothing compiled is running
   if (!first.unit) note_hot(first);
   if (!pending_.empty() && (pending_.size() >= config_.batch || c_.icount - pending_since_ > config_.max_wait))
     compile_pending();
@@ -223,13 +225,12 @@ CompiledCode::Ran Jit::run(Block& first, u64 limit) {
   c_.jit.flag_kind = 0;
   end_ = c_.icount + c_.jit.budget;
   stats_.enters_total++;
-  u32 leave = kLeaveGo;
+  u32 leave;
   for (Block* b = &first;;) {
     leave = run_unit(*b);
     if (leave != kLeaveGo) break;
-    b = find_block();
-    if (!b || !b->unit) {
-      if (b && --b->heat == 0) note_hot(*b);
+    b = find_unit();
+    if (!b) {
       leave = kLeaveCold;
       break;
     }
@@ -254,17 +255,15 @@ CompiledCode::Ran Jit::outcome(u32 leave) {
 }
 
 u32 Jit::call(u64 return_to) {
-  commit_flags(c_, c_.jit.flag_kind, c_.jit.flag_a, c_.jit.flag_b);
-  c_.jit.flag_kind = 0;
+  take_flags();
   if (depth_ == kMaxDepth) return 1 + kLeaveGo;
   const u64 key = c_.code_key;
   depth_++;
   stats_.calls_total++;
   u32 leave;
   for (;;) {
-    Block* b = find_block();
-    if (!b || !b->unit) {
-      if (b && --b->heat == 0) note_hot(*b);
+    Block* b = find_unit();
+    if (!b) {
       leave = 1 + kLeaveCold;
       break;
     }
@@ -284,8 +283,7 @@ u32 Jit::call(u64 return_to) {
 }
 
 u32 Jit::step(Site* site, u64 page) {
-  commit_flags(c_, c_.jit.flag_kind, c_.jit.flag_a, c_.jit.flag_b);
-  c_.jit.flag_kind = 0;
+  take_flags();
   site->count++;
   stats_.steps_total++;
   c_.icount = retired() + site->executed;
@@ -332,38 +330,33 @@ u32 Jit::commit(u32 kind, u64 a, u64 b) {
 }
 
 std::string Jit::stats_json() const {
-  std::string s = "{";
-  auto add = [&s](const char* name, u64 v) {
-    if (s.size() > 1) s += ",";
-    s += std::string("\"") + name + "\":" + std::to_string(v);
-  };
-  add("units_total", stats_.units_total);
-  add("instructions_total", stats_.insns_total);
-  add("wasm_bytes_total", stats_.bytes_total);
-  add("modules_total", stats_.modules_total);
-  add("dropped_total", stats_.dropped_total);
-  add("refused_total", stats_.refused_total);
-  add("compile_ns_total", stats_.compile_ns_total);
-  add("enters_total", stats_.enters_total);
-  add("steps_total", stats_.steps_total);
-  add("leaves_total", stats_.leaves_total);
-  add("fills_total", stats_.fills_total);
-  add("calls_total", stats_.calls_total);
-  add("cold_total", stats_.cold_total);
-  add("conditions_total", stats_.conditions_total);
+  Json j;
+  j.number("units_total", stats_.units_total)
+      .number("instructions_total", stats_.insns_total)
+      .number("wasm_bytes_total", stats_.bytes_total)
+      .number("modules_total", stats_.modules_total)
+      .number("dropped_total", stats_.dropped_total)
+      .number("refused_total", stats_.refused_total)
+      .number("compile_ns_total", stats_.compile_ns_total)
+      .number("enters_total", stats_.enters_total)
+      .number("steps_total", stats_.steps_total)
+      .number("leaves_total", stats_.leaves_total)
+      .number("fills_total", stats_.fills_total)
+      .number("calls_total", stats_.calls_total)
+      .number("cold_total", stats_.cold_total)
+      .number("conditions_total", stats_.conditions_total);
   // What tier 0 does for compiled code most often.
   std::unordered_map<u16, u64> by_form;
   for (const auto& [page, units] : pages_)
     for (const auto& u : units)
-      for (u32 n = 0; n < u->site_count; n++) by_form[form_of(u->sites[n].insn.op)] += u->sites[n].count;
+      for (const Site& site : u->sites) by_form[form_of(site.insn.op)] += site.count;
   std::vector<std::pair<u64, u16>> order;
   for (const auto& [form, count] : by_form)
     if (count) order.push_back({count, form});
   std::sort(order.rbegin(), order.rend());
-  s += ",\"steps_by_form\":{";
-  for (usize n = 0; n < order.size() && n < 40; n++)
-    s += std::string(n ? "," : "") + "\"" + kForms[order[n].second].id + "\":" + std::to_string(order[n].first);
-  return s + "}}";
+  Json steps;
+  for (usize n = 0; n < order.size() && n < 40; n++) steps.number(kForms[order[n].second].id, order[n].first);
+  return j.raw("steps_by_form", steps.str()).str();
 }
 
 }  // namespace oriel::jit

@@ -65,8 +65,7 @@ class Jit final : public CompiledCode {
     CodeMode mode;
     Block* block;
     u32 slot;
-    std::unique_ptr<Site[]> sites;
-    u32 site_count;
+    std::vector<Site> sites;  // compiled code has their addresses: none is added later
     struct Range {
       u16 first, last;
     };
@@ -77,12 +76,14 @@ class Jit final : public CompiledCode {
     CodeMode mode;
   };
 
-  Block* find_block();
+  // The block at rip if it has a unit; else it is one entry closer to having one.
+  Block* find_unit();
   void note_hot(Block& b);
   void compile_pending();
   // The IR of what begins at an address, ready to be emitted; null if nothing can be compiled there.
   std::unique_ptr<Unit> make_unit(const Entry& e) const;
-  u32 enter(Block& b);
+  // The flags as compiled code left them, into Cpu.
+  void take_flags();
   u32 run_unit(Block& b);
   Ran outcome(u32 leave);
   void attach(CompiledUnit* u, Block& b);

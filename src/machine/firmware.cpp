@@ -1,8 +1,8 @@
 // What the firmware finds: fw_cfg items, CMOS, ACPI tables, option ROMs; and the machine's creation and statistics.
 // Sources: QEMU documentation, "Firmware Configuration"; SeaBIOS documentation, "Runtime config"; the PC/AT CMOS map.
 #include <algorithm>
-#include <cstdio>
 
+#include "base/json.h"
 #include "machine/acpi_tables.h"
 #include "machine/linux_boot.h"
 #include "machine/linuxboot_rom.h"
@@ -25,29 +25,6 @@ std::vector<u8> bytes_of(const std::string& s) {
 constexpr char kHdaPath[] = "/pci@i0cf8/ide@1,1/drive@0/disk@0\n", kHdbPath[] = "/pci@i0cf8/ide@1,1/drive@0/disk@1\n",
                kCdPath[] = "/pci@i0cf8/ide@1,1/drive@1/disk@0\n", kVirtioPath[] = "/pci@i0cf8/scsi@4/disk@0,0\n",
                kLinuxPath[] = "/rom@genroms/linuxboot.rom\n";
-
-// One JSON object from name and value, in order.
-class Json {
- public:
-  Json& number(const char* name, u64 v) { return raw(name, std::to_string(v)); }
-  Json& real(const char* name, double v) {
-    char buf[40];
-    std::snprintf(buf, sizeof buf, "%.3f", v);
-    return raw(name, buf);
-  }
-  Json& raw(const char* name, const std::string& v) {
-    s_ += s_.empty() ? "{" : ",";
-    s_ += '"';
-    s_ += name;
-    s_ += "\":";
-    s_ += v;
-    return *this;
-  }
-  std::string str() const { return s_.empty() ? "{}" : s_ + "}"; }
-
- private:
-  std::string s_;
-};
 
 std::string disk_json(const BlockDevice& d) {
   return Json()

@@ -5,21 +5,12 @@
 #include <string>
 
 #include "machine/acpi_tables.h"
+#include "support/check.h"
 
 using namespace oriel;
 
 namespace {
 
-int g_passed = 0, g_failed = 0;
-#define CHECK(cond)                                                 \
-  do {                                                              \
-    if (cond) {                                                     \
-      g_passed++;                                                   \
-    } else {                                                        \
-      g_failed++;                                                   \
-      std::printf("%s:%d: CHECK(%s)\n", __FILE__, __LINE__, #cond); \
-    }                                                               \
-  } while (0)
 #define CHECK_EQ(a, b) CHECK((a) == (b))
 
 u8 sum(const std::vector<u8>& v, usize at, usize n) {

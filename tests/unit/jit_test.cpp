@@ -8,23 +8,13 @@
 #include "jit/lift/lift.h"
 #include "jit/lift/region.h"
 #include "jit/wasm/emit.h"
+#include "support/check.h"
 #include "support/stub_bus.h"
 
 using namespace oriel;
 using namespace oriel::jit;
 
 namespace {
-
-int g_passed = 0, g_failed = 0;
-#define CHECK(cond)                                                 \
-  do {                                                              \
-    if (cond) {                                                     \
-      g_passed++;                                                   \
-    } else {                                                        \
-      g_failed++;                                                   \
-      std::printf("%s:%d: CHECK(%s)\n", __FILE__, __LINE__, #cond); \
-    }                                                               \
-  } while (0)
 
 bool make(const std::vector<u8>& page, u64 entry, CodeMode mode, unsigned max_insns, Unit& unit) {
   unit.pa = 0x5000 + entry;

@@ -11,21 +11,12 @@
 #include "devices/piix3.h"
 #include "devices/virtio_blk.h"
 #include "storage/block.h"
+#include "support/check.h"
 
 using namespace oriel;
 
 namespace {
 
-int g_passed = 0, g_failed = 0;
-#define CHECK(cond)                                                 \
-  do {                                                              \
-    if (cond) {                                                     \
-      g_passed++;                                                   \
-    } else {                                                        \
-      g_failed++;                                                   \
-      std::printf("%s:%d: CHECK(%s)\n", __FILE__, __LINE__, #cond); \
-    }                                                               \
-  } while (0)
 #define CHECK_EQ(a, b)                                                                                            \
   do {                                                                                                            \
     u64 va_ = static_cast<u64>(a), vb_ = static_cast<u64>(b);                                                     \

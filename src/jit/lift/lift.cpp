@@ -147,7 +147,7 @@ Value Lifter::condition(unsigned cc) {
   if (flags_.known) {
     if (const Value v = known_condition(cc)) return v;
   }
-  const Value kind = emit(IrOp::kGet, Type::kI32, 0, 0, 0, kVarFlagKind);
+  const Value kind = flag_variable();
   return emit(IrOp::kCondition, word_, kind, get(kVarFlagA), get(kVarFlagB), cc);
 }
 
@@ -156,7 +156,7 @@ Value Lifter::carry() {
   if (flags_.known) {
     if (const Value v = known_condition(2)) return v;
   }
-  const Value kind = emit(IrOp::kGet, Type::kI32, 0, 0, 0, kVarFlagKind);
+  const Value kind = flag_variable();
   return emit(IrOp::kCarryOf, word_, kind, get(kVarFlagA), get(kVarFlagB));
 }
 
@@ -216,7 +216,7 @@ Value Lifter::known_condition(unsigned cc) {
 
 void Lifter::flags_to_cpu() {
   if (flags_.known && flags_.op == FlagOp::kCpu) return;
-  emit(IrOp::kCommitFlags, word_, emit(IrOp::kGet, Type::kI32, 0, 0, 0, kVarFlagKind), get(kVarFlagA), get(kVarFlagB));
+  emit(IrOp::kCommitFlags, word_, flag_variable(), get(kVarFlagA), get(kVarFlagB));
   emit(IrOp::kSet, Type::kI32, c32(0), 0, 0, kVarFlagKind);
   flags_ = Flags{};
   flags_.known = true;
@@ -291,8 +291,6 @@ void drop_dead_flags(IrBlock& b) {
   for (usize n = b.insts.size(); n-- > 0;) {
     Inst& i = b.insts[n];
     if (info(i.op).flags & kLeaves) {
-      for (bool& d : dead) d = false;
-    } else if (i.op == IrOp::kCommitFlags) {
       for (bool& d : dead) d = false;
     } else if (i.op == IrOp::kGet) {
       dead[i.imm] = false;

@@ -20,8 +20,8 @@ void Lifter::set_carry_overflow(Value cf, Value of) {
   flags_.cf = cf;
 }
 
-bool Lifter::rotate(bool right, unsigned size, bool by_cl) {
-  if (size < 2 || by_cl) return false;
+bool Lifter::rotate(bool right, unsigned size) {
+  if (size < 2) return false;
   const unsigned n = (insn_->opcode >= 0xd0 ? 1 : static_cast<unsigned>(insn_->imm)) & (size == 3 ? 63 : 31);
   const Type t = type_for(size);
   const Place dst = begin_e(size);
@@ -75,7 +75,7 @@ bool Lifter::insn_bits() {
     case OP_ROR_EvIb:
     case OP_ROR_Ev1:
       if (memory() && !address_ok()) return false;
-      return rotate(i.op == OP_ROR_EvIb || i.op == OP_ROR_Ev1, sz, false);
+      return rotate(i.op == OP_ROR_EvIb || i.op == OP_ROR_Ev1, sz);
     case OP_BT_EvGv:
     case OP_BTS_EvGv:
     case OP_BTR_EvGv:

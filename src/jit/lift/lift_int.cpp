@@ -80,7 +80,7 @@ bool Lifter::shift(FlagOp op, unsigned size, bool by_cl) {
   finish(dst, shifted(op, dst.value, n, size));
   // A count of 0 leaves the flags.
   const Value moved = bin_c(IrOp::kNe, t, n, 0);
-  const Value kind = emit(IrOp::kGet, Type::kI32, 0, 0, 0, kVarFlagKind);
+  const Value kind = flag_variable();
   const Value a = get(kVarFlagA), b = get(kVarFlagB);
   set_flag_variables(emit(IrOp::kSelect, Type::kI32, c32(flag_kind(op, size)), kind, moved),
                      emit(IrOp::kSelect, word_, to_word(dst.value), a, moved),

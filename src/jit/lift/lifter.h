@@ -53,6 +53,7 @@ class Lifter {
 
   // ---- registers ----
   Value get(unsigned var) { return emit(IrOp::kGet, word_, 0, 0, 0, var); }
+  Value flag_variable() { return emit(IrOp::kGet, Type::kI32, 0, 0, 0, kVarFlagKind); }
   void set(unsigned var, Value v) { emit(IrOp::kSet, word_, v, 0, 0, var); }
   // `r` is a register number, or for bytes an offset into the register file. The bits above the size are undefined.
   Value reg(u8 r, unsigned size);
@@ -91,7 +92,7 @@ class Lifter {
   bool insn_int();
   bool insn_control();
   bool insn_bits();
-  bool rotate(bool right, unsigned size, bool by_cl);
+  bool rotate(bool right, unsigned size);
   void set_carry_overflow(Value cf, Value of);
   bool bit(bool immediate);
   void binary(IrOp op, const Place& dst, Value src);
