@@ -77,7 +77,7 @@ for (const host of HOSTS) {
     test("--test-device: the guest ends the run, with exit status 0 or 5", async (t) => {
       for (const [value, expected] of /** @type {[number, number][]} */ ([[0, 0], [7, 5]])) {
         const image = makeDisk(temporary(t), "disk.img", testDevice(value));
-        const { status, stderr } = await oriel(host, ["run", "--hda", image, "--test-device", "--max-seconds", "60"]);
+        const { status, stderr } = await oriel(host, ["run", "--hda", image, "--test-device", "--max-seconds", "600"]);
         assert.equal(stderr, "");
         assert.equal(status, expected);
       }

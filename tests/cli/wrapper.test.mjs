@@ -9,7 +9,7 @@ import { ROOT, temporary } from "../harness.mjs";
 
 /** @param {string} script @param {string[]} args @param {string} [cwd] */
 function script(script, args, cwd) {
-  return spawnSync(path.join(ROOT, script), args, { encoding: "utf8", cwd, timeout: 60_000 });
+  return spawnSync(path.join(ROOT, script), args, { encoding: "utf8", cwd, timeout: 600_000 });
 }
 
 for (const host of ["node", "native"]) {

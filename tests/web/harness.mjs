@@ -58,10 +58,11 @@ export function assemble(name, dir) {
   return image;
 }
 
-/** Waits until `probe` gives something true, and returns that.
+/** Waits until `probe` gives something true, and returns that. The limit turns a hang into a failure; a busy machine may
+ * take minutes for what is a second's work.
  * @template T @param {string} what @param {() => T | Promise<T>} probe @param {number} [seconds]
  * @returns {Promise<T>} */
-export async function until(what, probe, seconds = 60) {
+export async function until(what, probe, seconds = 600) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const value = await probe();
@@ -97,7 +98,7 @@ export class Browser {
       headless: true,
       args: CHROMIUM_FLAGS,
       userDataDir: path.join(dir, "profile"),
-      protocolTimeout: 300_000,
+      protocolTimeout: 600_000,
     });
     return new Browser(browser, server, url, dir);
   }

@@ -331,7 +331,7 @@ describe("a guest", () => {
     await p.state("paused");
     await p.page.click("#pause");
     const whole = "ORIEL-ECHO s66 ".length + (32 * 1024);
-    await until("all of it", () => p.page.evaluate((n) => window.oriel.serialText().length >= n, whole), 120);
+    await until("all of it", () => p.page.evaluate((n) => window.oriel.serialText().length >= n, whole));
     assert.equal((await p.serialText()).slice("ORIEL-ECHO s66 ".length), "abcdefghijklmnop".repeat(2048));
   });
 
