@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The speed of tier 0, side by side: integer loops without an operating system, and the boot of Debian's kernels to a
-// shell. Each figure is CPU time of the whole process, so that other work on the machine disturbs it little; runs of
-// the hosts alternate, and the median is printed with the least and the greatest.
+// Oriel beside other emulators: the payloads of `oriel bench`, without an operating system, and the boot of Debian's
+// kernels to a shell. Each figure is CPU time of the whole process, so that other work on the machine disturbs it little;
+// runs of the hosts alternate, and the median is printed with the least and the greatest.
 // @ts-check
 import { execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -15,59 +15,41 @@ const USAGE = `Usage: bench/bench.mjs [OPTION]...
 Measures guest MIPS (million retired instructions per second of CPU time). Build first: ./run --build-only
 
   --runs N          runs of each case and host; default 3
-  --hosts LIST      of native, node, bochs, qemu (TCG); default native,node
-  --cases LIST      of alu, branch, memory, call (each in 32 and 64 bits), boot (686 and amd64, not on Bochs); default all
-  --rounds N        rounds of a loop; default 20000000
+  --hosts LIST      of native, node (its interpreter), jit (Node with --jit on), qemu (TCG); default native,node
+  --cases LIST      of the payloads (oriel bench --help), and boot (686 and amd64); default all
+  --instructions N  a payload's iterations retire about so many; default 300000000
   --json FILE       write all figures as JSON
 `;
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "oriel-bench-"));
-const LOOPS = ["alu", "branch", "memory", "call"];
+const PAYLOADS = ["alu", "branch_pred", "branch_unpred", "mem_seq", "mem_stride", "call_ret", "sse", "fp", "string"];
 const PROMPT = "oriel:/root#";
+const EMPTY = path.join(work, "empty.iso");
 
-/** @typedef {"native" | "node" | "bochs" | "qemu"} HostName */
-/** @typedef {{hda?: string, kernel?: string, initrd?: string, append?: string}} Guest */
+/** @typedef {"native" | "node" | "jit" | "qemu"} HostName */
+/** What is booted: a firmware of its own, or a kernel.
+ * @typedef {{rom?: string, kernel?: string, initrd?: string, append?: string}} Guest */
 
 /** The command that boots `guest` with COM1 going to the file `serial`. @type {Record<HostName, (g: Guest, serial: string) => string[]>} */
 const HOSTS = {
   native: (g, serial) => [path.join(root, "build/release/oriel"), ...orielOptions(g, serial)],
   node: (g, serial) => [process.execPath, path.join(root, "build/web/oriel.mjs"), ...orielOptions(g, serial)],
+  jit: (g, serial) => [process.execPath, path.join(root, "build/web/oriel.mjs"), ...orielOptions(g, serial), "--jit", "on"],
   qemu: (g, serial) => {
     const args = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-display", "none", "-serial", `file:${serial}`];
-    if (g.hda) args.push("-drive", `file=${g.hda},format=raw,snapshot=on`);
+    if (g.rom) args.push("-bios", g.rom);
     if (g.kernel) args.push("-kernel", g.kernel, "-initrd", g.initrd ?? "", "-append", g.append ?? "");
     return args;
-  },
-  bochs: (g, serial) => {
-    // Debian's Bochs is built with its debugger, which waits for a command, and has no display without a terminal.
-    const rc = path.join(work, "bochsrc");
-    fs.rmSync(`${g.hda}.lock`, { force: true }); // of the run before, which was killed
-    fs.writeFileSync(
-      rc,
-      `display_library: term
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=corei7_sandy_bridge_2600k, count=1, ips=100000000, reset_on_triple_fault=0
-memory: guest=512, host=512
-ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=disk, path=${g.hda}, mode=flat
-boot: disk
-clock: sync=none
-port_e9_hack: enabled=1
-log: ${work}/bochs.log
-panic: action=fatal
-`,
-    );
-    fs.writeFileSync(path.join(work, "bochs.go"), "c\n");
-    return ["script", "-qfec", `exec bochs -q -rc ${work}/bochs.go -f ${rc}`, serial];
   },
 };
 
 /** @param {Guest} g @param {string} serial */
 function orielOptions(g, serial) {
-  const args = ["run", "--serial", `file:${serial}`, "--snapshot"];
-  for (const name of /** @type {const} */ (["hda", "kernel", "initrd", "append"])) {
+  const args = ["run", "--serial", `file:${serial}`];
+  // Oriel wants something to boot beside a firmware.
+  if (g.rom) args.push("--bios", g.rom, "--cdrom", EMPTY);
+  for (const name of /** @type {const} */ (["kernel", "initrd", "append"])) {
     const value = g[name];
     if (value !== undefined) args.push(`--${name}`, value);
   }
@@ -98,7 +80,7 @@ async function measure(host, guest, from, to) {
   const serial = path.join(work, `${host}.serial`);
   fs.rmSync(serial, { force: true });
   const [command = "", ...args] = HOSTS[host](guest, serial);
-  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, TERM: "xterm" } });
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   let ended = false;
   child.stderr.on("data", (data) => (stderr += data));
@@ -112,11 +94,12 @@ async function measure(host, guest, from, to) {
       const now = cpuSeconds(child.pid ?? 0);
       if (began < 0 && text.includes(from)) began = now;
       if (began >= 0 && text.includes(to)) return now - began;
+      const result = /\[D\] .*\n/.exec(text);
+      if (result) throw new Error(`${host} wrote '${result[0].trim()}' and not '${to}'`);
       if (ended) throw new Error(`${host} ended before it wrote '${to}': ${stderr.trim()}`);
       if (now > 900) throw new Error(`${host} did not write '${to}' in 900 s of CPU time`);
     }
   } finally {
-    // SIGTERM, so that script(1) ends what it runs.
     child.kill("SIGTERM");
     if (!ended) await new Promise((resolve) => child.on("exit", resolve));
   }
@@ -134,21 +117,40 @@ function instructions(guest, until) {
   return Number(JSON.parse(fs.readFileSync(stats, "utf8")).instructions);
 }
 
-/** @param {string} kernel @param {number} bits @param {number} rounds */
-function loopDisk(kernel, bits, rounds) {
-  const file = path.join(work, `${kernel}${bits}.img`);
-  execFileSync("nasm", [
-    ...["-f", "bin", `-DKERNEL=${LOOPS.indexOf(kernel) + 1}`, `-DBITS_=${bits}`, `-DROUNDS=${rounds}`],
-    ...["-o", file, path.join(root, "bench/loops.asm")],
-  ]);
-  fs.truncateSync(file, 16 * 63 * 512 * 20); // whole cylinders, as Bochs wants
+/**
+ * The firmware of `oriel bench` with a payload and a count filled in (src/bench/firmware.asm), for any emulator: it
+ * writes [S], calls the payload once, and writes [D] and its result.
+ * @param {string} name @param {number} bits @param {number} count
+ */
+function makeRom(name, bits, count) {
+  const generated = path.join(root, "build/release/generated");
+  const payloads = fs.readFileSync(path.join(generated, "payloads.bin"));
+  const entry = (PAYLOADS.indexOf(name) * 2 + (bits === 64 ? 1 : 0)) * 8;
+  const at = payloads.readUInt32LE(entry);
+  const size = payloads.readUInt32LE(entry + 4);
+  const rom = Buffer.alloc(65536);
+  payloads.copy(rom, 0, at, at + size);
+  const end = rom.subarray(65536 - 4096);
+  fs.readFileSync(path.join(generated, "firmware.bin")).copy(end);
+  end.writeUInt32LE(size, 0xfe0);
+  end.writeUInt32LE(0xffff0000, 0xfe4);
+  end.writeUInt32LE(count, 0xfe8);
+  end[0xff3] = bits;
+  const file = path.join(work, `${name}${bits}.rom`);
+  fs.writeFileSync(file, rom);
   return file;
+}
+
+/** A payload called once. @param {string} payload @param {number} count */
+function orielBench(payload, count) {
+  const args = ["bench", payload, "--iterations", `${count}`, "--runs", "1", "--warmup", "0", "--json"];
+  return JSON.parse(execFileSync(path.join(root, "build/release/oriel"), args, { encoding: "utf8" })).results[0];
 }
 
 /** @typedef {{name: string, guest: Guest, from: string, to: string, instructions: number}} Case */
 
-/** @param {string} name @param {number} rounds @returns {Case[]} */
-function makeCases(name, rounds) {
+/** @param {string} name @param {number} wanted instructions @returns {Case[]} */
+function makeCases(name, wanted) {
   if (name === "boot") {
     return ["686", "amd64"].map((kernel) => {
       const dir = path.join(root, ".cache/guests", kernel);
@@ -157,9 +159,11 @@ function makeCases(name, rounds) {
     });
   }
   return [32, 64].map((bits) => {
-    const least = instructions({ hda: loopDisk(name, bits, 1) }, "[D]");
-    const guest = { hda: loopDisk(name, bits, rounds) };
-    return { name: `${name} ${bits}`, guest, from: "[S]", to: "[D]", instructions: instructions(guest, "[D]") - least };
+    const sample = 1000;
+    const count = Math.max(1, Math.round((wanted / orielBench(`${name}${bits}`, sample).instructions) * sample));
+    const exact = orielBench(`${name}${bits}`, count);
+    const to = `[D] ${exact.checksum.slice(2).padStart(16, "0")}`; // any other result is a failure
+    return { name: `${name} ${bits}`, guest: { rom: makeRom(name, bits, count) }, from: "[S]", to, instructions: exact.instructions };
   });
 }
 
@@ -174,8 +178,8 @@ async function main() {
     options: {
       runs: { type: "string", default: "3" },
       hosts: { type: "string", default: "native,node" },
-      cases: { type: "string", default: [...LOOPS, "boot"].join(",") },
-      rounds: { type: "string", default: "20000000" },
+      cases: { type: "string", default: [...PAYLOADS, "boot"].join(",") },
+      instructions: { type: "string", default: "300000000" },
       json: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
@@ -183,32 +187,31 @@ async function main() {
   if (values.help) return void process.stdout.write(USAGE);
   const hosts = /** @type {HostName[]} */ (values.hosts.split(","));
   const names = values.cases.split(",");
-  const wrong = [...hosts.filter((h) => !(h in HOSTS)), ...names.filter((c) => ![...LOOPS, "boot"].includes(c))];
+  const wrong = [...hosts.filter((h) => !(h in HOSTS)), ...names.filter((c) => ![...PAYLOADS, "boot"].includes(c))];
   if (wrong.length) throw new Error(`no host or case is called ${wrong[0]} (see --help)`);
   const runs = Number(values.runs);
-  const rounds = Number(values.rounds);
-  if (!(runs >= 1) || !(rounds >= 1)) throw new Error("--runs and --rounds are positive numbers");
+  const wanted = Number(values.instructions);
+  if (!(runs >= 1) || !(wanted >= 1)) throw new Error("--runs and --instructions are positive numbers");
 
+  fs.writeFileSync(EMPTY, Buffer.alloc(2048 * 16));
   const results = [];
-  console.log(`${"case".padEnd(12)}${"Minsns".padStart(9)}${hosts.map((h) => `${h} MIPS (least, greatest)`.padStart(32)).join("")}`);
+  console.log(`${"case".padEnd(18)}${"Minsns".padStart(9)}${hosts.map((h) => `${h} MIPS (least, greatest)`.padStart(32)).join("")}`);
   for (const name of names) {
-    for (const c of makeCases(name, rounds)) {
+    for (const c of makeCases(name, wanted)) {
       /** @type {Partial<Record<HostName, number[]>>} */
       const seconds = {};
       for (let run = 0; run < runs; run++) {
         for (const host of hosts) {
-          if (host === "bochs" && !c.guest.hda) continue; // it cannot boot a kernel directly
           (seconds[host] ??= []).push(await measure(host, c.guest, c.from, c.to));
         }
       }
       const millions = c.instructions / 1e6;
       const row = hosts.map((host) => {
-        if (!seconds[host]) return "-".padStart(32);
         const mips = (seconds[host] ?? []).map((s) => millions / s);
         const [mid, low, high] = [median(mips), Math.min(...mips), Math.max(...mips)].map((v) => v.toFixed(0));
         return `${mid} (${low}, ${high}) ${median(seconds[host] ?? []).toFixed(1)} s`.padStart(32);
       });
-      console.log(`${c.name.padEnd(12)}${millions.toFixed(0).padStart(9)}${row.join("")}`);
+      console.log(`${c.name.padEnd(18)}${millions.toFixed(0).padStart(9)}${row.join("")}`);
       results.push({ case: c.name, instructions: c.instructions, cpu_seconds: seconds });
     }
   }

@@ -1,7 +1,8 @@
-// The native command: `oriel run`.
+// The native command: `oriel run` and `oriel bench`.
 #include <cstdio>
 #include <cstring>
 
+#include "cli/bench.h"
 #include "cli/options.h"
 #include "cli/run.h"
 
@@ -10,9 +11,13 @@ using namespace oriel::cli;
 int main(int argc, char** argv) {
   const char* command = argc > 1 ? argv[1] : "";
   if (!std::strcmp(command, "--help") || !std::strcmp(command, "-h") || !std::strcmp(command, "help")) {
-    std::printf("Usage: oriel COMMAND [OPTION]...\n\n  run     boot a PC in the terminal          oriel run --help\n");
+    std::printf(
+        "Usage: oriel COMMAND [OPTION]...\n\n"
+        "  run     boot a PC in the terminal          oriel run --help\n"
+        "  bench   measure how fast it computes       oriel bench --help\n");
     return 0;
   }
+  if (!std::strcmp(command, "bench")) return bench(argc - 2, argv + 2);
   if (std::strcmp(command, "run") != 0) {
     if (*command)
       std::fprintf(stderr, "oriel: there is no command '%s' here (see 'oriel --help')\n", command);

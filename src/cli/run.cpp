@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/files.h"
+#include "cli/native_host.h"
 #include "cli/terminal.h"
 #include "machine/machine.h"
 #include "machine/script.h"
@@ -29,21 +30,10 @@ constexpr u64 kDeterministicSlice = 250'000;
 volatile sig_atomic_t g_signal = 0;
 void on_signal(int n) { g_signal = n; }
 
-u64 clock_ns(clockid_t id) {
-  timespec t;
-  ::clock_gettime(id, &t);
-  return static_cast<u64>(t.tv_sec) * 1'000'000'000 + static_cast<u64>(t.tv_nsec);
-}
-
-class NativeHost final : public Host {
+class RunHost final : public NativeHost {
  public:
   ByteSink serial, debugcon;
   Script* script = nullptr;
-  u64 monotonic_ns() override { return clock_ns(CLOCK_MONOTONIC); }
-  u64 wall_clock_s() override { return clock_ns(CLOCK_REALTIME) / 1'000'000'000; }
-  void log(LogLevel level, const char* text) override {
-    if (level <= LogLevel::kWarn) std::fprintf(stderr, "oriel: %s\n", text);
-  }
   void serial_output(unsigned port, const u8* data, usize n) override {
     if (port != 0) return;
     serial.add(data, n);
@@ -51,11 +41,6 @@ class NativeHost final : public Host {
   }
   void debug_output(u8 byte) override { debugcon.add(&byte, 1); }
 };
-
-int usage(const std::string& error) {
-  std::fprintf(stderr, "oriel: %s\n", error.c_str());
-  return kUsage;
-}
 
 bool screenshot(Machine& m, const std::string& path, std::string& error) {
   Screen& screen = m.screen();
@@ -292,7 +277,7 @@ class Run {
   }
 
   const Options& o_;
-  NativeHost host_;
+  RunHost host_;
   std::unique_ptr<Script> script_;
   std::unique_ptr<Machine> machine_;
   u64 start_ns_ = 0, slept_ns_ = 0;

@@ -11,8 +11,9 @@ enum class LogLevel : u8 { kError, kWarn, kInfo, kDebug };
 class Host {
  public:
   virtual ~Host() = default;
-  virtual u64 monotonic_ns() = 0;  // for the normal (not deterministic) clock
-  virtual u64 wall_clock_s() = 0;  // seconds since 1970 UTC, for the RTC at power-on
+  virtual u64 monotonic_ns() = 0;     // for the normal (not deterministic) clock
+  virtual u64 wall_clock_s() = 0;     // seconds since 1970 UTC, for the RTC at power-on
+  virtual u64 cpu_ns() { return 0; }  // processor time that the process has used; 0 where that is not known
   virtual void log(LogLevel level, const char* text) = 0;
   virtual void serial_output(unsigned port, const u8* data, usize n) = 0;  // bytes the guest sent on COM1+port
   virtual void debug_output(u8 byte) = 0;                                  // port 0x402 (SeaBIOS)

@@ -139,6 +139,7 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
   store<u16>(&i440fx_.config[0x2e], 0x1100);
   map_ports();
   if (config_.test_device) add_test_device();
+  if (config_.bench_port) add_bench_port();
   host_zero_ns_ = last_exit_ns_ = host_.monotonic_ns();
 }
 
@@ -182,6 +183,20 @@ void MachineImpl::add_test_device() {
   io_.add(TestDevice::kExit, TestDevice::kExitSize, test_device_.get(), 4);
   io_.add(TestDevice::kLines, TestDevice::kLineCount, test_device_.get(), 1);
   mem_.map(TestDevice::kMemory, TestDevice::kMemorySize, mem_.add_mmio(test_device_.get(), TestDevice::kMemorySize), 0);
+}
+
+void MachineImpl::add_bench_port() {
+  config_.bench_port->attach({.mark =
+                                  [this] {
+                                    return BenchPort::Mark{cpu_.icount_now(), cpu_.rep_iterations, host_.monotonic_ns(),
+                                                           host_.cpu_ns()};
+                                  },
+                              .stop =
+                                  [this] {
+                                    want_stop_ = true;
+                                    cpu_.request_exit();
+                                  }});
+  io_.add(BenchPort::kBase, BenchPort::kSize, config_.bench_port, 4);
 }
 
 void MachineImpl::all_devices(auto&& f) {
@@ -294,6 +309,10 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
     RunResult r = cpu_.run(limit);
     in_run_ = false;
     stuck = cpu_.icount != before ? 0 : stuck + (r == RunResult::kBudget ? kFaultRound : 1);
+    if (want_stop_) {
+      want_stop_ = false;
+      break;
+    }
     if (r == RunResult::kShutdown) {
       char buf[4096];
       usize n = cpu_.dump(buf, sizeof buf);

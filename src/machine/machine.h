@@ -16,6 +16,7 @@ namespace oriel {
 namespace jit {
 class Jit;
 }
+class BenchPort;
 
 struct MachineConfig {
   u64 memory_bytes = 512u << 20;        // multiple of 1 MiB, 4 MiB to 3 GiB
@@ -30,8 +31,9 @@ struct MachineConfig {
   std::unique_ptr<BlockDevice> virtio;  // virtio-blk
   std::vector<u8> kernel, initrd;       // direct Linux boot, bzImage
   std::string append;
-  char boot_order = 0;       // 'c' disk, 'd' cdrom; 0: disk, then CD
-  bool test_device = false;  // devices/test_device.h
+  char boot_order = 0;              // 'c' disk, 'd' cdrom; 0: disk, then CD
+  bool test_device = false;         // devices/test_device.h
+  BenchPort* bench_port = nullptr;  // devices/bench_port.h; outlives the machine
 };
 
 enum class MachineStatus : u8 {

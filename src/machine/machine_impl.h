@@ -6,6 +6,7 @@
 
 #include "cpu/cpu.h"
 #include "devices/acpi_pm.h"
+#include "devices/bench_port.h"
 #include "devices/debugcon.h"
 #include "devices/dma8237.h"
 #include "devices/fw_cfg.h"
@@ -91,6 +92,7 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   void init_cpu();
   void map_ports();
   void add_test_device();
+  void add_bench_port();
   void set_up_cmos();
   void all_devices(auto&& f);
   u64 guest_time();
@@ -143,7 +145,8 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   u8 irq_sources_[16] = {};
   u8 a20_sources_ = 0;
   u64 lapic_mapped_ = 0;  // 0: nowhere
-  bool want_reset_ = false, want_init_ = false, powered_off_ = false, failed_ = false, in_run_ = false;
+  bool want_reset_ = false, want_init_ = false, powered_off_ = false, failed_ = false, in_run_ = false,
+       want_stop_ = false;
   std::string report_;
   std::vector<u64> page_hash_;
   u64 ram_hash_ = 0;

@@ -7,6 +7,8 @@ export interface CoreHost {
   nowNs(): number;
   /** Seconds since 1970 UTC, for the RTC at power-on. */
   wallClockSeconds(): number;
+  /** Processor time that the process has used, where that is known. */
+  cpuNs?(): number;
   log(level: LogLevel, text: string): void;
   serialOutput(port: number, bytes: Uint8Array): void;
   /** A byte that the firmware wrote to its debug port. */
@@ -97,8 +99,8 @@ export interface ScreenRect {
 /** A configuration that cannot be; its message is one line for a person. */
 export class MachineError extends Error {}
 
-/** The exports of oriel.wasm, without their prefix. Pointers are unsigned 32-bit. */
-interface Exports {
+/** The exports of oriel.wasm. Pointers are unsigned 32-bit. */
+export interface Exports {
   memory: WebAssembly.Memory;
   _initialize(): void;
   oriel_alloc(n: number): number;
@@ -136,6 +138,21 @@ interface Exports {
   oriel_triple_fault_report(): number;
   oriel_debug_dump(): number;
   oriel_text_size(): number;
+  oriel_bench_options(args: number, n: number, canCompile: number): number;
+  oriel_bench_help(): number;
+  oriel_bench_file(): number;
+  oriel_bench_wants_json(): number;
+  oriel_bench_cases(): number;
+  oriel_bench_head(): number;
+  oriel_bench_document(results: number, n: number): number;
+  oriel_bench_payload(n: number): number;
+  oriel_bench_create(index: number): number;
+  oriel_bench_step(): number;
+  oriel_bench_status(): number;
+  oriel_bench_failure(): number;
+  oriel_bench_measured(): number;
+  oriel_bench_row(): number;
+  oriel_bench_json(host: number, n: number): number;
   __indirect_function_table: WebAssembly.Table;
 }
 
@@ -177,6 +194,42 @@ function installer(exports: Exports): (module: Uint8Array, count: number) => num
   };
 }
 
+/** An instance of the module with its imports: `host`, and `stores` by their handles. */
+export async function instantiate(
+  module: WebAssembly.Module,
+  host: CoreHost,
+  stores: ByteStore[],
+): Promise<Exports> {
+  let memory: WebAssembly.Memory | undefined;
+  // Memory grows, and a grown memory has a new buffer: a view is made for each use.
+  const view = (p: number, n: number): Uint8Array => {
+    if (!memory) throw new Error("the core called its host before it was ready");
+    return new Uint8Array(memory.buffer, p >>> 0, n >>> 0);
+  };
+  const decoder = new TextDecoder();
+  const imports = {
+    now_ns: () => host.nowNs(),
+    wall_clock_s: () => host.wallClockSeconds(),
+    cpu_ns: () => host.cpuNs?.() ?? 0,
+    log: (level: number, p: number, n: number) => host.log(level, decoder.decode(view(p, n))),
+    serial_output: (port: number, p: number, n: number) => host.serialOutput(port, view(p, n)),
+    debug_output: (byte: number) => host.debugOutput(byte),
+    block_read: (handle: number, offset: number, p: number, n: number) =>
+      Number(stores[handle]?.read(offset, view(p, n)) ?? false),
+    block_write: (handle: number, offset: number, p: number, n: number) =>
+      Number(stores[handle]?.write(offset, view(p, n)) ?? false),
+    block_flush: (handle: number) => Number(stores[handle]?.flush() ?? false),
+    compile: (p: number, n: number, count: number) => install(view(p, n), count),
+  };
+  let install = (_module: Uint8Array, _count: number): number => -1;
+  const instance = await WebAssembly.instantiate(module, { oriel: imports });
+  const exports = instance.exports as unknown as Exports;
+  memory = exports.memory;
+  install = installer(exports);
+  exports._initialize();
+  return exports;
+}
+
 export class Core {
   private readonly decoder = new TextDecoder();
   private readonly inputBuffer: number;
@@ -191,32 +244,7 @@ export class Core {
   /** Instantiates the module and makes the machine, or throws a MachineError. */
   static async create(module: WebAssembly.Module, host: CoreHost, config: MachineConfig): Promise<Core> {
     const stores: ByteStore[] = [];
-    let memory: WebAssembly.Memory | undefined;
-    // Memory grows, and a grown memory has a new buffer: a view is made for each use.
-    const view = (p: number, n: number): Uint8Array => {
-      if (!memory) throw new Error("the core called its host before it was ready");
-      return new Uint8Array(memory.buffer, p >>> 0, n >>> 0);
-    };
-    const decoder = new TextDecoder();
-    const imports = {
-      now_ns: () => host.nowNs(),
-      wall_clock_s: () => host.wallClockSeconds(),
-      log: (level: number, p: number, n: number) => host.log(level, decoder.decode(view(p, n))),
-      serial_output: (port: number, p: number, n: number) => host.serialOutput(port, view(p, n)),
-      debug_output: (byte: number) => host.debugOutput(byte),
-      block_read: (handle: number, offset: number, p: number, n: number) =>
-        Number(stores[handle]?.read(offset, view(p, n)) ?? false),
-      block_write: (handle: number, offset: number, p: number, n: number) =>
-        Number(stores[handle]?.write(offset, view(p, n)) ?? false),
-      block_flush: (handle: number) => Number(stores[handle]?.flush() ?? false),
-      compile: (p: number, n: number, count: number) => install(view(p, n), count),
-    };
-    let install = (_module: Uint8Array, _count: number): number => -1;
-    const instance = await WebAssembly.instantiate(module, { oriel: imports });
-    const exports = instance.exports as unknown as Exports;
-    memory = exports.memory;
-    install = installer(exports);
-    exports._initialize();
+    const exports = await instantiate(module, host, stores);
     const core = new Core(exports, stores);
     core.configure(config);
     core.check(exports.oriel_config_memory());

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/command.h"
 #include "jit/jit.h"
 #include "machine/machine.h"
 #include "machine/script.h"
@@ -18,6 +19,7 @@ class WasmHost final : public Host {
   std::unique_ptr<Script> script;
   u64 monotonic_ns() override { return static_cast<u64>(imports::now_ns()); }
   u64 wall_clock_s() override { return static_cast<u64>(imports::wall_clock_s()); }
+  u64 cpu_ns() override { return static_cast<u64>(imports::cpu_ns()); }
   void log(LogLevel level, const char* text) override {
     imports::log(static_cast<u32>(level), text, std::strlen(text));
   }
@@ -48,11 +50,14 @@ class HostStore final : public ByteStore {
   bool writable_;
 };
 
-// A module holds one machine.
+// A module holds one machine, or one benchmark in a machine of its own.
 struct Instance {
   WasmHost host;
   MachineConfig config;
   std::unique_ptr<Machine> machine;
+  bench::Options bench_options;
+  std::vector<u8> payload;
+  std::unique_ptr<bench::Case> bench;
   std::string text;  // what the last call that returns a text returned
   std::vector<u8> pixels;
   std::vector<Rect> rects;
@@ -270,6 +275,53 @@ ORIEL_EXPORT(triple_fault_report) const char* triple_fault_report() {
 }
 ORIEL_EXPORT(debug_dump) const char* debug_dump() { return give(instance().machine->debug_dump()); }
 ORIEL_EXPORT(text_size) usize text_size() { return instance().text.size(); }
+
+// ---- A benchmark instead (bench/command.h); web/src/bench.ts is the other side ----------------------------
+
+// `args`: each ends with a NUL. Returns an empty text, or what is wrong with them.
+ORIEL_EXPORT(bench_options) const char* bench_options(const char* args, usize n, u32 can_compile) {
+  std::vector<std::string> list;
+  for (usize at = 0; at < n; at += list.back().size() + 1) list.emplace_back(args + at);
+  std::string error;
+  bench::parse_options(list, can_compile != 0, instance().bench_options, error);
+  return give(error);
+}
+// What the options ask for.
+ORIEL_EXPORT(bench_help) const char* bench_help() {
+  return give(instance().bench_options.help ? bench::help_text() : "");
+}
+ORIEL_EXPORT(bench_file) const char* bench_file() { return give(instance().bench_options.raw); }
+ORIEL_EXPORT(bench_wants_json) u32 bench_wants_json() { return instance().bench_options.json; }
+ORIEL_EXPORT(bench_cases) usize bench_cases() { return instance().bench_options.cases(); }
+ORIEL_EXPORT(bench_head) const char* bench_head() { return give(bench::table_head()); }
+// All that --json prints.
+ORIEL_EXPORT(bench_document) const char* bench_document(const char* results, usize n) {
+  return give(bench::document(instance().bench_options, {results, n}));
+}
+// Where the host writes the `n` bytes of the file; null when there is no memory for them.
+ORIEL_EXPORT(bench_payload) u8* bench_payload(usize n) {
+  if (!can_allocate(n + 1)) return nullptr;
+  instance().payload.resize(n);
+  return instance().payload.data();
+}
+// Returns an empty text, or why number `index` cannot be measured. One for each instance.
+ORIEL_EXPORT(bench_create) const char* bench_create(usize index) {
+  Instance& i = instance();
+  std::string error;
+  u8* ram = grow_memory(bench::PayloadMachine::kMemoryBytes);
+  i.bench = bench::Case::create(i.host, i.bench_options, index, std::move(i.payload), ram, error);
+  if (i.bench) compiler = i.bench->machine().compiler();
+  return give(error);
+}
+ORIEL_EXPORT(bench_step) u32 bench_step() { return instance().bench->step(); }
+// After the last step.
+ORIEL_EXPORT(bench_status) u32 bench_status() { return instance().bench->status(); }
+ORIEL_EXPORT(bench_failure) const char* bench_failure() { return give(instance().bench->failure()); }
+ORIEL_EXPORT(bench_measured) u32 bench_measured() { return instance().bench->measured(); }
+ORIEL_EXPORT(bench_row) const char* bench_row() { return give(instance().bench->row()); }
+ORIEL_EXPORT(bench_json) const char* bench_json(const char* host, usize n) {
+  return give(instance().bench->json(std::string(host, n).c_str()));
+}
 
 ORIEL_EXPORT(alloc) void* alloc(usize n) { return std::malloc(n); }
 ORIEL_EXPORT(free) void free_(void* p) { std::free(p); }

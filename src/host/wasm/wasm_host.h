@@ -11,6 +11,7 @@ namespace oriel::imports {
 
 ORIEL_IMPORT(now_ns) double now_ns();
 ORIEL_IMPORT(wall_clock_s) double wall_clock_s();
+ORIEL_IMPORT(cpu_ns) double cpu_ns();
 ORIEL_IMPORT(log) void log(u32 level, const char* text, usize n);
 ORIEL_IMPORT(serial_output) void serial_output(u32 port, const u8* data, usize n);
 ORIEL_IMPORT(debug_output) void debug_output(u32 byte);

@@ -1,6 +1,7 @@
-// The Node command: `oriel run` and `oriel serve`.
+// The Node command: `oriel run`, `oriel bench` and `oriel serve`.
 import { fileURLToPath } from "node:url";
 
+import { nodeBench } from "./bench.ts";
 import { EXIT, parseRunOptions, runHelp, UsageError } from "./options.ts";
 import { run } from "./run.ts";
 import { serve, serveHelp } from "./serve.ts";
@@ -8,6 +9,7 @@ import { serve, serveHelp } from "./serve.ts";
 const USAGE = `Usage: oriel COMMAND [OPTION]...
 
   run     boot a PC in the terminal          oriel run --help
+  bench   measure how fast it computes       oriel bench --help
   serve   serve the page to a browser        oriel serve --help
 `;
 
@@ -19,6 +21,8 @@ async function main(args: string[]): Promise<number> {
     const options = parseRunOptions(rest);
     if (!options.help) return run(options, here("./page/oriel.wasm"));
     process.stdout.write(runHelp());
+  } else if (command === "bench") {
+    return nodeBench(rest, here("./page/oriel.wasm"));
   } else if (command === "serve") {
     if (rest.includes("--help") || rest.includes("-h")) process.stdout.write(serveHelp());
     else return serve(rest, here("./page"));
