@@ -231,7 +231,8 @@ struct JitState {
   u32 exit = 0;       // address of the Site at which a unit was left
   u32 flag_kind = 0;  // lazy flags as a unit left them (jit/ir/flags.h)
   u64 flag_a = 0, flag_b = 0;
-  u64 page = 0;  // linear address of the page of the unit that is entered or was left
+  u64 page = 0;    // linear address of the page of the unit that is entered or was left
+  u32 raised = 0;  // an instruction that was called as a function would raise an exception
 };
 
 // The compiled tiers, as tier 0 sees them.

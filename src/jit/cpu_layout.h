@@ -9,7 +9,9 @@ namespace oriel::jit {
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winvalid-offsetof"
 constexpr u64 kSegOffset = offsetof(Cpu, seg), kRflagsOffset = offsetof(Cpu, rflags),
-              kCcResOffset = offsetof(Cpu, cc_res), kCcAuxOffset = offsetof(Cpu, cc_aux);
+              kCcResOffset = offsetof(Cpu, cc_res), kCcAuxOffset = offsetof(Cpu, cc_aux),
+              kXmmOffset = offsetof(Cpu, xmm), kMxcsrOffset = offsetof(Cpu, mxcsr), kCr0Offset = offsetof(Cpu, cr0),
+              kCr4Offset = offsetof(Cpu, cr4), kJitOffset = offsetof(Cpu, jit);
 #pragma clang diagnostic pop
 
 }  // namespace oriel::jit

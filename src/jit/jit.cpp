@@ -344,7 +344,8 @@ std::string Jit::stats_json() const {
       .number("fills_total", stats_.fills_total)
       .number("calls_total", stats_.calls_total)
       .number("cold_total", stats_.cold_total)
-      .number("conditions_total", stats_.conditions_total);
+      .number("conditions_total", stats_.conditions_total)
+      .number("simd_calls_total", stats_.simd_calls_total);
   // What tier 0 does for compiled code most often.
   std::unordered_map<u16, u64> by_form;
   for (const auto& [page, units] : pages_)

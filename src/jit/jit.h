@@ -36,7 +36,7 @@ class Jit final : public CompiledCode {
   struct Stats {
     u64 units_total = 0, insns_total = 0, bytes_total = 0, modules_total = 0, dropped_total = 0, refused_total = 0;
     u64 compile_ns_total = 0, enters_total = 0, steps_total = 0, leaves_total = 0, fills_total = 0, calls_total = 0,
-        cold_total = 0, conditions_total = 0;
+        cold_total = 0, conditions_total = 0, simd_calls_total = 0;
   };
 
   Jit(Cpu& cpu, Host& host, const Config& config);
@@ -56,6 +56,7 @@ class Jit final : public CompiledCode {
   u32 call(u64 return_to);
   u32 condition(u32 kind, u64 a, u64 b, u32 cc);
   u32 commit(u32 kind, u64 a, u64 b);
+  V128 simd(u32 what, V128 a, V128 b);
 
   std::string stats_json() const;
 

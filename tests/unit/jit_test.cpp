@@ -70,6 +70,26 @@ void test_refused() {
   CHECK(!make(page_with({0x0f, 0x0b}), 0, CodeMode::k64, 100, unit));
 }
 
+bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+void test_simd() {
+  // addsd xmm0, xmm1; addsd xmm0, xmm2; paddd xmm3, [rdi]; ucomisd xmm0, xmm1; ja (itself); ret
+  const auto page = page_with({0xf2, 0x0f, 0x58, 0xc1, 0xf2, 0x0f, 0x58, 0xc2, 0x66, 0x0f, 0xfe, 0x1f, 0x66, 0x0f, 0x2e,
+                               0xc1, 0x77, 0xee, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k64, 100, unit));
+  const std::string text = print(unit);
+  CHECK(!has(text, "step"));
+  CHECK(has(text, "fadd.f64") && has(text, "i32x4.add") && has(text, "fp_check") && has(text, "fgt.f64"));
+  // CR0 and CR4 are asked once a block, alignment before the probe.
+  usize asked = 0;
+  for (const Inst& i : unit.blocks[0].insts) asked += i.op == IrOp::kGet && i.imm == kVarSseOff;
+  CHECK(asked == 1);
+  CHECK(text.find("leave_if", text.find("fadd")) < text.find("probe"));
+  CHECK(!emit(unit, Addresses{}).empty());
+  if (g_failed) std::printf("%s", text.c_str());
+}
+
 // Any bytes, from any place of a page, in both modes.
 void test_random(unsigned rounds) {
   u64 seed = 1;
@@ -83,7 +103,11 @@ void test_random(unsigned rounds) {
       // Much of it common opcodes, so that there are jumps and long blocks.
       static constexpr u8 kCommon[] = {0x01, 0x29, 0x31, 0x39, 0x74, 0x75, 0x7c, 0xeb,
                                        0x8b, 0x89, 0x83, 0xc1, 0xe8, 0x0f, 0xc3, 0x48};
-      b = static_cast<u8>(next() & 1 ? kCommon[next() % sizeof kCommon] : next());
+      static constexpr u8 kPrefix[] = {0x66, 0xf2, 0xf3, 0x0f};
+      const bool sse = n & 2 && next() % 3 == 0;
+      b = static_cast<u8>(sse          ? kPrefix[next() % sizeof kPrefix]
+                          : next() & 1 ? kCommon[next() % sizeof kCommon]
+                                       : next());
     }
     const CodeMode mode = n & 1 ? CodeMode::k64 : CodeMode::k32;
     Unit unit;
@@ -123,6 +147,9 @@ void test_flags() {
       {FlagOp::kShr, 3, 3, 2, true, true, false},
       {FlagOp::kSar, 0, 0x80, 7, false, false, true},
       {FlagOp::kMul, 2, 0, 1, true, true, false},
+      {FlagOp::kCompare, 2, 1, 0, true, false, false},
+      {FlagOp::kCompare, 2, 1, 1, true, true, false},
+      {FlagOp::kTest, 2, 0, 1, false, true, false},
   };
   for (const Case& t : cases) {
     const u32 kind = flag_kind(t.op, t.size);
@@ -142,6 +169,7 @@ int main() {
   test_loop();
   test_irreducible();
   test_refused();
+  test_simd();
   test_random(400);
   test_flags();
   std::printf("%d passed, %d failed\n", g_passed, g_failed);

@@ -157,7 +157,7 @@ export interface Exports {
 }
 
 /** What compiled code imports (src/jit/wasm/emit.h), by the names of the core's exports. */
-const JIT_IMPORTS = ["fill", "step", "call", "condition", "commit"] as const;
+const JIT_IMPORTS = ["fill", "step", "call", "condition", "commit", "simd"] as const;
 
 // Numbered as in wasm_host.cpp.
 const CONFIG_NUMBER = {

@@ -2,6 +2,8 @@
 // other side. Texts come back as a pointer, with their length from oriel_text_size().
 #include "host/wasm/wasm_host.h"
 
+#include <wasm_simd128.h>
+
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -214,6 +216,9 @@ ORIEL_EXPORT(jit_condition) u32 jit_condition(u32 kind, u64 a, u64 b, u32 cc) {
   return compiler->condition(kind, a, b, cc);
 }
 ORIEL_EXPORT(jit_commit) u32 jit_commit(u32 kind, u64 a, u64 b) { return compiler->commit(kind, a, b); }
+ORIEL_EXPORT(jit_simd) v128_t jit_simd(u32 what, v128_t a, v128_t b) {
+  return std::bit_cast<v128_t>(compiler->simd(what, std::bit_cast<V128>(a), std::bit_cast<V128>(b)));
+}
 
 // ---- The script, when there is one ------------------------------------------------------------------
 

@@ -20,6 +20,9 @@ enum class FlagOp : u8 {
   kShr,
   kSar,
   kMul,  // the result a; CF = OF = b
+  // CF = a, ZF = b; PF = both (unordered). The rest 0
+  kCompare,
+  kTest,  // CF = a, ZF = b, the rest 0
 };
 constexpr u32 flag_kind(FlagOp op, unsigned size) { return static_cast<u32>(op) << 2 | size; }
 

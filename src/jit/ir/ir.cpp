@@ -2,7 +2,8 @@
 
 namespace oriel::jit {
 
-constexpr Type kNone = Type::kNone, kSame = Type::kSame, kI32 = Type::kI32, kI64 = Type::kI64;
+constexpr Type kNone = Type::kNone, kSame = Type::kSame, kI32 = Type::kI32, kI64 = Type::kI64, kF32 = Type::kF32,
+               kF64 = Type::kF64, kV128 = Type::kV128;
 
 const IrOpInfo kIrOps[static_cast<usize>(IrOp::kCount)] = {
 #define IROP(NAME, TEXT, ARITY, RESULT, WASM32, WASM64, FLAGS) {TEXT, ARITY, RESULT, WASM32, WASM64, FLAGS},
@@ -11,6 +12,7 @@ const IrOpInfo kIrOps[static_cast<usize>(IrOp::kCount)] = {
 };
 
 std::string print(const Unit& unit) {
+  static const char* const types[] = {"", ".32", ".64", ".f32", ".f64", ".v128", ""};
   static const char* const vars[kVarCount] = {"ax",  "cx",  "dx",  "bx",  "sp",  "bp",  "si", "di", "r8", "r9",
                                               "r10", "r11", "r12", "r13", "r14", "r15", "fk", "fa", "fb"};
   static const char* const terms[] = {"jump", "branch", "exit", "exit_to", "call", "call_to"};
@@ -27,13 +29,13 @@ std::string print(const Unit& unit) {
       s += "  ";
       if (i.result() != Type::kNone) s += "v" + std::to_string(v) + " = ";
       s += o.text;
-      s += i.type == Type::kI64 ? ".64" : i.type == Type::kI32 ? ".32" : "";
+      if (!(o.flags & kSimd)) s += types[static_cast<usize>(i.type)];
       if (i.op == IrOp::kProbe || i.op == IrOp::kLoadAt || i.op == IrOp::kStoreAt)
         s += " size " + std::to_string(1u << i.size);
       if (i.op == IrOp::kGet || i.op == IrOp::kSet)
-        s += std::string(" ") + vars[i.imm];
+        s += " " + (i.imm < kVarCount ? vars[i.imm] : "x" + std::to_string(i.imm - kVarXmm));
       else if ((o.flags & kLeaf) || i.imm)
-        s += " " + std::to_string(i.imm);
+        s += " " + std::to_string(i.imm) + (i.imm2 ? ":" + std::to_string(i.imm2) : "");
       const Value operands[3] = {i.a, i.b, i.c};
       for (unsigned k = 0; k < o.arity; k++) s += " v" + std::to_string(operands[k]);
       s += "\n";

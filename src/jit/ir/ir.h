@@ -13,7 +13,9 @@
 
 namespace oriel::jit {
 
-enum class Type : u8 { kNone, kI32, kI64, kSame };
+enum class Type : u8 { kNone, kI32, kI64, kF32, kF64, kV128, kSame };
+// The wider of the two types that an operation of scalars may have.
+constexpr bool is_wide(Type t) { return t == Type::kI64 || t == Type::kF64; }
 
 enum class IrOp : u8 {
 #define IROP(NAME, ...) k##NAME,
@@ -22,7 +24,7 @@ enum class IrOp : u8 {
   kCount
 };
 
-enum IrFlag : u8 { kPure = 1, kLeaves = 2, kLeaf = 4 };
+enum IrFlag : u8 { kPure = 1, kLeaves = 2, kLeaf = 4, kSimd = 8, kLane = 16 };
 
 struct IrOpInfo {
   const char* text;
@@ -34,8 +36,18 @@ struct IrOpInfo {
 extern const IrOpInfo kIrOps[static_cast<usize>(IrOp::kCount)];
 inline const IrOpInfo& info(IrOp op) { return kIrOps[static_cast<usize>(op)]; }
 
-// Variables. The general registers come first, in their encoding order.
-enum Var : u8 { kVarFlagKind = 16, kVarFlagA, kVarFlagB, kVarCount };
+// Variables. The general registers come first, in their encoding order; those from kVarXmm on have locals only where
+// they are used (ir/simd.h).
+enum Var : u8 {
+  kVarFlagKind = 16,
+  kVarFlagA,
+  kVarFlagB,
+  kVarCount,
+  kVarXmm = 32,        // XMM0 to XMM15
+  kVarSseOff = 48,     // not 0: SSE raises #UD or #NM, by CR0 and CR4
+  kVarFpLimit64 = 49,  // 0 unless the host's arithmetic gives MXCSR's results: then how many exponents of results are
+  kVarFpLimit32 = 50,  // ordinary (lift_fp.cpp)
+};
 
 // A value's number in its block. 0 is a Nop, so that 0 says "none".
 using Value = u32;
@@ -46,7 +58,7 @@ struct Inst {
   u8 size = 0;              // Load, Store: log2 of the bytes
   u16 guest = 0;            // number of the guest instruction in the block
   Value a = 0, b = 0, c = 0;
-  u64 imm = 0;
+  u64 imm = 0, imm2 = 0;  // imm2: the upper half of 128 bits
 
   Type result() const {
     const Type r = info(op).result;

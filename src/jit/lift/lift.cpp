@@ -182,6 +182,7 @@ Value Lifter::known_condition(unsigned cc) {
     if (c == kB) return bin_c(negate ? IrOp::kGeS : IrOp::kLtS, Type::kI64, cpu(kCcAuxOffset), 0);
     return 0;
   }
+  if (flags_.op == FlagOp::kCompare || flags_.op == FlagOp::kTest) return compared_condition(cc);
   if (c == kP) return 0;
   if (c == kE || c == kS) {
     const Value r = result();
@@ -267,7 +268,8 @@ void Lifter::block(u32 n) {
     if (!same) break;
   }
   if (n == 0 && first) flags_.known = true;  // FlagOp::kCpu
-  flags_.cf = 0;                             // a value of the other block
+  flags_.cf = flags_.x = flags_.y = 0;       // values of the other block
+  simd_begin_block();
   if (flags_.known && flags_.op != FlagOp::kCpu) {
     flags_.a = from_word(get(kVarFlagA), flags_.size);
     flags_.b = from_word(get(kVarFlagB), flags_.size);
@@ -275,7 +277,10 @@ void Lifter::block(u32 n) {
   for (u32 k = 0; k < block_->insn_count; k++) {
     insn_ = &unit_.insns[block_->first_insn + k];
     guest_ = static_cast<u16>(k);
-    if (insn()) continue;
+    const usize mark = block_->insts.size();
+    if (insn() || insn_simd()) continue;
+    block_->insts.resize(mark);
+    simd_begin_block();  // the step may change anything
     emit(IrOp::kStep, Type::kNone, 0, 0, 0, steps_++);
     flags_ = Flags{};
     flags_.known = true;  // FlagOp::kCpu
@@ -285,9 +290,9 @@ void Lifter::block(u32 n) {
 
 namespace {
 
-// Within a block: what is written to a flag variable and written again before anything can read it.
+// Within a block: what is written to a flag or XMM variable and written again before anything can read it.
 void drop_dead_flags(IrBlock& b) {
-  bool dead[kVarCount] = {};
+  bool dead[64] = {};
   for (usize n = b.insts.size(); n-- > 0;) {
     Inst& i = b.insts[n];
     if (info(i.op).flags & kLeaves) {

@@ -1,6 +1,8 @@
 // What the files of the lifter share: making operations, registers by size, memory operands, flags.
 #pragma once
 
+#include <initializer_list>
+
 #include "jit/ir/flags.h"
 #include "jit/ir/ir.h"
 #include "x86/forms.h"
@@ -27,7 +29,8 @@ class Lifter {
     FlagOp op = FlagOp::kCpu;
     unsigned size = 0;
     Value a = 0, b = 0;
-    Value cf = 0;  // the carry alone, where that is known
+    Value cf = 0;        // the carry alone, where that is known
+    Value x = 0, y = 0;  // kCompare: the numbers that were compared
   };
 
   // ---- operations ----
@@ -86,6 +89,74 @@ class Lifter {
   void flags_to_cpu();
   bool flags_dead_after() const;
 
+  Value compared_condition(unsigned cc);
+
+  // ---- SIMD (lift_simd.cpp) ----
+  void simd_begin_block();
+  bool insn_simd();
+  Value vec(IrOp op, Value a, Value b = 0, Value c = 0) { return emit(op, Type::kV128, a, b, c); }
+  Value lane(IrOp op, Value v, unsigned k) { return emit(op, Type::kV128, v, 0, 0, k); }
+  Value set_lane(IrOp op, Value v, Value x, unsigned k) { return emit(op, Type::kV128, v, x, 0, k); }
+  Value v128(u64 low, u64 high);
+  Value v128_of32(u32 v) { return v128(u64{v} << 32 | v, u64{v} << 32 | v); }
+  Value shuffle(Value a, Value b, const u8 (&lanes)[16]);
+  // Elements of `size` (log2 of the bytes); those from 16 >> size on are b's.
+  Value shuffle_of(unsigned size, Value a, Value b, std::initializer_list<u8> elements);
+  Value xmm(unsigned r) { return emit(IrOp::kGet, Type::kV128, 0, 0, 0, kVarXmm + r); }
+  void set_xmm(unsigned r, Value v);
+  // The r/m operand: 16 bytes of memory, which tier 0 looks at where they are not aligned, or fewer, zero-extended.
+  Value source(bool aligned = true);
+  Value source_low(unsigned size);
+  unsigned size_y() const { return insn_->osz == 3 ? 3 : 2; }
+  void require_alignment(Value lin);
+  void store(Value v, unsigned size, bool aligned);
+  Value shift_count_mask(Value count, unsigned bits);
+  bool simd_move();
+  bool simd_lanes();
+  bool simd_arith();
+  bool simd_horizontal();
+  bool simd_shift(IrOp op, unsigned bits, bool by_immediate);
+  bool simd_shuffle();
+  bool simd_widen();
+  void simd_test();
+  void simd_call_out();
+  bool simd_other();
+
+  // ---- floating point (lift_fp.cpp) ----
+  struct Fp;  // a format
+  bool insn_fp();
+  bool fp_arith();
+  bool fp_compare();
+  bool fp_convert();
+  bool fp_other();
+  Value number(const Fp& f, u64 bits);
+  Value fp_limit(const Fp& f);
+  Value no_limit(const Fp& f) { return emit(IrOp::kEqz, Type::kI32, fp_limit(f)); }
+  Value either(Value a, Value b) { return !a ? b : !b ? a : bin(IrOp::kOr, Type::kI32, a, b); }
+  Value and_then(Value a, Value b) { return emit(IrOp::kAndThen, Type::kI32, a, b); }
+  Value fp_low(const Fp& f, unsigned r);
+  Value fp_source(const Fp& f, Value src);
+  void set_fp_low(const Fp& f, Value v, bool is_plain);
+  Value fp_slow(Value condition, Value fast, Value src, u32 result = 0);
+  Value extraordinary(const Fp& f, Value r);
+  Value denormal(const Fp& f, Value v, bool is_plain);
+  Value unordered(const Fp& f, Value x, Value y);
+  Value extraordinary_lanes(const Fp& f, Value r);
+  Value denormal_lanes(const Fp& f, Value v);
+  Value any_lane(const Fp& f, Value mask);
+  bool plain_low(const Fp& f, unsigned r) const;
+  bool plain(const Fp& f, unsigned r) const;
+  void fp_scalar(const Fp& f, IrOp op);
+  void fp_packed(const Fp& f, IrOp op);
+  void fp_sqrt(const Fp& f, bool packed);
+  void fp_extreme(const Fp& f, IrOp op, bool packed);
+  void fp_predicate(const Fp& f, bool packed);
+  void fp_compare_flags(const Fp& f);
+  void fp_round(const Fp& f);
+  void from_integer(const Fp& f);
+  void to_integer(const Fp& f, bool truncate);
+  void fp_call_out(const Fp* f);
+
   // ---- instructions ----
   void block(u32 n);
   bool insn();  // false: not lifted, tier 0 does it
@@ -119,6 +190,14 @@ class Lifter {
   u16 guest_ = 0;
   u32 steps_ = 0;
   Flags flags_;
+  bool sse_checked_ = false;  // in this block: SSE raises neither #UD nor #NM
+  // What is known of a register in this block.
+  struct Xmm {
+    Value low64 = 0, low32 = 0;  // its low lane as a number, where there is such a value
+    // No denormal is in the low lane, or in any lane: bit 0: of 32, bit 1: of 64 bits.
+    u8 plain_low = 0, plain = 0;
+  };
+  Xmm xmm_[16];
 };
 
 }  // namespace oriel::jit

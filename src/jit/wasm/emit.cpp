@@ -4,6 +4,7 @@
 
 #include "jit/cpu_layout.h"
 #include "jit/ir/flags.h"
+#include "jit/wasm/emit_simd.h"
 #include "jit/wasm/structure.h"
 #include "jit/wasm/writer.h"
 
@@ -23,6 +24,17 @@ enum Local : u32 {
 };
 
 constexpr u32 kPageMask = 0xfff;
+constexpr u64 kFpLimits = u64{1} << kVarFpLimit64 | u64{1} << kVarFpLimit32;
+
+WasmType wasm_type(Type t) {
+  switch (t) {
+    case Type::kI64: return kWasmI64;
+    case Type::kF32: return kWasmF32;
+    case Type::kF64: return kWasmF64;
+    case Type::kV128: return kWasmV128;
+    default: return kWasmI32;
+  }
+}
 
 class Emitter {
  public:
@@ -44,12 +56,16 @@ class Emitter {
     u32 uses = 0;
     s32 local = -1;        // where it is kept, once it is
     bool pending = false;  // pure, not emitted yet
-    u32 reads = 0;         // variables that its pending tree reads
+    u64 reads = 0;         // variables that its pending tree reads
   };
 
   void find_variables();
   void sync();    // variables to Cpu
   void reload();  // and back, after something else ran
+  void sync_xmm();
+  void reload_sse();    // XMM registers, and what follows from CR0, CR4 and MXCSR
+  void reload_state();  // the latter alone
+  u32 local_of(u64 var) const { return var < kVarXmm ? static_cast<u32>(var) : extra_[var - kVarXmm]; }
   void store_budget();
 
   void tree(u32 block);
@@ -74,12 +90,13 @@ class Emitter {
   void value(Value v);        // onto the stack
   void compute(Value v);      // its operation, operands included
   void keep(Value v);         // computes it into a local
-  void flush(u32 variables);  // keeps pending values that read any of them
+  void flush(u64 variables);  // keeps pending values that read any of them
   u32 new_temp(Type t);
   void release(Value v);
   void probe(const Inst& i);
   void load_at(const Inst& i);
   void store_at(const Inst& i);
+  void fp_slow(const Inst& i);
 
   const Unit& u_;
   const Addresses& at_;
@@ -90,11 +107,12 @@ class Emitter {
   std::vector<Label> labels_;
   std::vector<bool> loop_, merge_;
   std::vector<std::vector<u32>> children_;  // in the dominator tree
-  u32 used_ = 0, written_ = 0;              // variables
+  u64 used_ = 0, written_ = 0;              // variables
+  u32 extra_[64 - kVarXmm] = {};            // locals of those from kVarXmm on that are used
   const IrBlock* b_ = nullptr;
   std::vector<State> state_;
   std::vector<Type> temps_;
-  std::vector<u32> free_temps_[2];
+  std::vector<u32> free_temps_[static_cast<usize>(Type::kSame)];
 };
 
 // ---- variables -------------------------------------------------------------------------------------
@@ -102,10 +120,13 @@ class Emitter {
 void Emitter::find_variables() {
   for (const IrBlock& b : u_.blocks)
     for (const Inst& i : b.insts) {
-      if (i.op == IrOp::kGet) used_ |= 1u << i.imm;
-      if (i.op == IrOp::kSet) written_ |= 1u << i.imm;
+      if (i.op == IrOp::kGet) used_ |= u64{1} << i.imm;
+      if (i.op == IrOp::kSet) written_ |= u64{1} << i.imm;
+      if (i.op == IrOp::kFpSlow || i.op == IrOp::kFpCheck) used_ |= u64{1} << (kVarXmm + (i.imm >> 32));
     }
   used_ |= written_;
+  for (u32 v = kVarXmm; v < 64; v++)
+    if (used_ >> v & 1) extra_[v - kVarXmm] = new_temp(v < kVarSseOff ? Type::kV128 : Type::kI32);
 }
 
 void Emitter::sync() {
@@ -116,6 +137,7 @@ void Emitter::sync() {
     if (!long_) w_.op(kI64ExtendI32U);
     w_.memory(kI64Store, 3, at_.gpr + 8 * r);
   }
+  sync_xmm();
   if (!(written_ >> kVarFlagKind & 1)) return;
   w_.i32(0);
   w_.op(kLocalGet, kVarFlagKind);
@@ -136,6 +158,34 @@ void Emitter::reload() {
   }
   w_.i32(0);  // FlagOp::kCpu
   w_.op(kLocalSet, kVarFlagKind);
+  reload_sse();
+}
+
+void Emitter::sync_xmm() {
+  for (u32 r = 0; r < 16; r++) {
+    if (!(written_ >> (kVarXmm + r) & 1)) continue;
+    w_.i32(0);
+    w_.op(kLocalGet, local_of(kVarXmm + r));
+    v128_store(w_, 4, at_.cpu + static_cast<u32>(kXmmOffset) + 16 * r);
+  }
+}
+
+void Emitter::reload_sse() {
+  for (u32 r = 0; r < 16; r++) {
+    if (!(used_ >> (kVarXmm + r) & 1)) continue;
+    w_.i32(0);
+    v128_load(w_, 4, at_.cpu + static_cast<u32>(kXmmOffset) + 16 * r);
+    w_.op(kLocalSet, local_of(kVarXmm + r));
+  }
+  reload_state();
+}
+
+void Emitter::reload_state() {
+  for (u32 v = kVarSseOff; v <= kVarFpLimit32; v++) {
+    if (!(used_ >> v & 1)) continue;
+    sse_state(w_, v, at_.cpu);
+    w_.op(kLocalSet, local_of(v));
+  }
 }
 
 void Emitter::store_budget() {
@@ -218,7 +268,7 @@ std::vector<u8> Emitter::run() {
   words(1);  // linear address
   for (Type t : temps_) {
     body.uleb(1);
-    body.u8_(t == Type::kI64 ? kWasmI64 : kWasmI32);
+    body.u8_(wasm_type(t));
   }
   body.append(w_.bytes);
   return std::move(body.bytes);
@@ -393,7 +443,7 @@ void Emitter::block(u32 n) {
 }
 
 u32 Emitter::new_temp(Type t) {
-  auto& free = free_temps_[t == Type::kI64];
+  auto& free = free_temps_[static_cast<usize>(t)];
   if (!free.empty()) {
     const u32 l = free.back();
     free.pop_back();
@@ -406,7 +456,7 @@ u32 Emitter::new_temp(Type t) {
 void Emitter::release(Value v) {
   State& s = state_[v];
   if (--s.uses == 0 && s.local >= 0)
-    free_temps_[b_->insts[v].result() == Type::kI64].push_back(static_cast<u32>(s.local));
+    free_temps_[static_cast<usize>(b_->insts[v].result())].push_back(static_cast<u32>(s.local));
 }
 
 void Emitter::keep(Value v) {
@@ -417,7 +467,7 @@ void Emitter::keep(Value v) {
   state_[v].pending = false;
 }
 
-void Emitter::flush(u32 variables) {
+void Emitter::flush(u64 variables) {
   for (Value v = 1; v < state_.size(); v++)
     if (state_[v].pending && (state_[v].reads & variables)) keep(v);
 }
@@ -431,12 +481,17 @@ void Emitter::inst(Value v) {
     case IrOp::kSet:
       value(i.a);
       // Values that read the old one, after the operand's own tree: they are on the stack's side, in locals.
-      flush(1u << i.imm);
-      w_.op(kLocalSet, static_cast<u32>(i.imm));
+      flush(u64{1} << i.imm);
+      w_.op(kLocalSet, local_of(i.imm));
       return;
     case IrOp::kProbe: probe(i); break;
     case IrOp::kLoadAt: load_at(i); break;
     case IrOp::kStoreAt: return store_at(i);
+    case IrOp::kFpSlow:
+    case IrOp::kFpCheck:
+      fp_slow(i);
+      if (i.op == IrOp::kFpCheck) return;
+      break;
     case IrOp::kLeaveIf:
       value(i.a);
       w_.op(kIf, kWasmVoid);
@@ -446,7 +501,7 @@ void Emitter::inst(Value v) {
       w_.op(kEnd);
       return;
     case IrOp::kStep:
-      flush(~0u);
+      flush(~u64{0});
       sync();
       store_budget();
       w_.i32(at_.sites + static_cast<u32>(i.imm) * at_.site_bytes);
@@ -488,7 +543,7 @@ void Emitter::inst(Value v) {
       if (s.uses == 0 && (o.flags & kPure)) return;
       if (o.flags & kPure) {
         s.pending = true;
-        s.reads = i.op == IrOp::kGet ? 1u << i.imm : 0;
+        s.reads = i.op == IrOp::kGet ? u64{1} << i.imm : 0;
         const Value operands[3] = {i.a, i.b, i.c};
         for (unsigned k = 0; k < o.arity; k++)
           if (state_[operands[k]].pending) s.reads |= state_[operands[k]].reads;
@@ -523,9 +578,18 @@ void Emitter::compute(Value v) {
   const Inst& i = b_->insts[v];
   const IrOpInfo& o = info(i.op);
   switch (i.op) {
-    case IrOp::kConst: return i.type == Type::kI64 ? w_.i64(i.imm) : w_.i32(static_cast<u32>(i.imm));
-    case IrOp::kGet: return w_.op(kLocalGet, static_cast<u32>(i.imm));
+    case IrOp::kConst:
+      if (i.type >= Type::kF32) return wide_const(w_, i);
+      return i.type == Type::kI64 ? w_.i64(i.imm) : w_.i32(static_cast<u32>(i.imm));
+    case IrOp::kGet: return w_.op(kLocalGet, local_of(i.imm));
     case IrOp::kPage: return w_.op(kLocalGet, kPage);
+    case IrOp::kAndThen:
+      value(i.a);
+      w_.op(kIf, kWasmI32);
+      value(i.b);
+      w_.op(kElse);
+      w_.i32(0);
+      return w_.op(kEnd);
     case IrOp::kCondition:
     case IrOp::kCarryOf: {
       auto words = [&] {
@@ -575,14 +639,15 @@ void Emitter::compute(Value v) {
       w_.op(kI32WrapI64);
       w_.op(kEnd);
       w_.op(kEnd);
-      free_temps_[0].push_back(kind);
-      for (u32 l : {a, b}) free_temps_[long_].push_back(l);
+      free_temps_[static_cast<usize>(Type::kI32)].push_back(kind);
+      for (u32 l : {a, b}) free_temps_[static_cast<usize>(word_)].push_back(l);
       return;
     }
     default: {
       const Value operands[3] = {i.a, i.b, i.c};
       for (unsigned k = 0; k < o.arity; k++) value(operands[k]);
-      const u8 op = i.type == Type::kI64 ? o.wasm64 : o.wasm32;
+      if ((o.flags & kSimd) || i.op == IrOp::kTruncSat32 || i.op == IrOp::kTruncSat64) return simd_operation(w_, i);
+      const u8 op = is_wide(i.type) ? o.wasm64 : o.wasm32;
       // Signed 8- and 16-bit extensions and the like have one opcode for each type.
       w_.op(op);
       return;
@@ -658,6 +723,7 @@ void Emitter::probe(const Inst& i) {
 void Emitter::load_at(const Inst& i) {
   static constexpr u8 ops[4] = {kI32Load8U, kI32Load16U, kI32Load, kI64Load};
   value(i.a);
+  if (i.type == Type::kV128) return v128_load(w_, i.size, 0);
   w_.memory(ops[i.size], 0, 0);
 }
 
@@ -665,7 +731,61 @@ void Emitter::store_at(const Inst& i) {
   static constexpr u8 ops[4] = {kI32Store8, kI32Store16, kI32Store, kI64Store};
   value(i.a);
   value(i.b);
+  if (i.type == Type::kV128) return v128_store(w_, i.size, 0);
   w_.memory(ops[i.size], 0, 0);
+}
+
+// ---- floating point --------------------------------------------------------------------------------
+
+// The result is left on the stack.
+void Emitter::fp_slow(const Inst& i) {
+  const bool check = i.op == IrOp::kFpCheck;
+  const Value source = check ? i.b : i.c;
+  const bool always = b_->insts[i.a].op == IrOp::kConst;
+  u32 result = 0;
+  if (!check) {
+    result = new_temp(i.type);
+    if (always) {
+      release(i.b);
+    } else {
+      value(i.b);
+      w_.op(kLocalSet, result);
+    }
+  }
+  if (always) {
+    release(i.a);
+    flush(kFpLimits);
+  } else {
+    value(i.a);
+    flush(kFpLimits);
+    w_.op(kIf, kWasmVoid);
+    push(Label::kOther);
+  }
+  w_.i32(static_cast<u32>(i.imm));
+  w_.op(kLocalGet, local_of(kVarXmm + (i.imm >> 32)));
+  value(source);
+  w_.op(kCallOp, kImportSimd);
+  if (check) {
+    w_.op(kDrop);
+  } else {
+    low_lane(w_, i.type);
+    w_.op(kLocalSet, result);
+  }
+  w_.i32(0);
+  w_.memory(kI32Load, 2, at_.cpu + static_cast<u32>(kJitOffset + offsetof(JitState, raised)));
+  w_.op(kIf, kWasmVoid);
+  push(Label::kOther);
+  leave_tier0(i);
+  pop();
+  w_.op(kEnd);
+  reload_state();
+  if (!always) {
+    pop();
+    w_.op(kEnd);
+  }
+  if (check) return;
+  w_.op(kLocalGet, result);
+  free_temps_[static_cast<usize>(i.type)].push_back(result);
 }
 
 }  // namespace

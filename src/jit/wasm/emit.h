@@ -30,10 +30,11 @@ enum Leave : u32 {
 constexpr unsigned kExitShift = 12;
 
 // The functions that a unit calls, by their numbers in the module.
-enum Import : u32 { kImportFill, kImportStep, kImportCall, kImportCondition, kImportCommit, kImportCount };
+enum Import : u32 { kImportFill, kImportStep, kImportCall, kImportCondition, kImportCommit, kImportSimd, kImportCount };
 struct ImportInfo {
   const char* name;
-  const char* params;  // 'i' for i32, 'I' for i64; the result is i32
+  const char* params;  // 'i' for i32, 'I' for i64, 'V' for v128
+  char result = 'i';
 };
 extern const ImportInfo kImports[kImportCount];
 

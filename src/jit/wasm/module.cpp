@@ -6,7 +6,7 @@
 namespace oriel::jit {
 
 const ImportInfo kImports[kImportCount] = {
-    {"fill", "Ii"}, {"step", "iI"}, {"call", "I"}, {"condition", "iIIi"}, {"commit", "iII"},
+    {"fill", "Ii"}, {"step", "iI"}, {"call", "I"}, {"condition", "iIIi"}, {"commit", "iII"}, {"simd", "iVV", 'V'},
 };
 
 namespace {
@@ -26,15 +26,16 @@ std::vector<u8> module_of(const std::vector<std::vector<u8>>& bodies) {
   // Type 0 is the units'; then one for each import.
   Writer types;
   types.uleb(1 + kImportCount);
-  auto type = [&types](const char* params) {
+  auto value = [&types](char c) { types.u8_(c == 'V' ? kWasmV128 : c == 'I' ? kWasmI64 : kWasmI32); };
+  auto type = [&](const ImportInfo& i) {
     types.u8_(0x60);
-    types.uleb(std::string_view(params).size());
-    for (const char* p = params; *p; p++) types.u8_(*p == 'I' ? kWasmI64 : kWasmI32);
+    types.uleb(std::string_view(i.params).size());
+    for (const char* p = i.params; *p; p++) value(*p);
     types.uleb(1);
-    types.u8_(kWasmI32);
+    value(i.result);
   };
-  type("");
-  for (const ImportInfo& i : kImports) type(i.params);
+  type({"", ""});
+  for (const ImportInfo& i : kImports) type(i);
   section(out, kTypes, types);
 
   Writer imports;

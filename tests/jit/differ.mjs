@@ -1,0 +1,50 @@
+// Assembles a generated program, runs it under Node in tier 0 and compiled, and compares the hashes of the state.
+// @ts-check
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { oriel, ROOT } from "../harness.mjs";
+import { render } from "./program.mjs";
+
+const EVERY = 2000;
+const MOST = 20_000_000;
+
+/** @param {string} text @param {string} dir where the image is written @param {string} [name] */
+export function assemble(text, dir, name = "program") {
+  const source = path.join(dir, `${name}.asm`);
+  const image = path.join(dir, `${name}.bin`);
+  fs.writeFileSync(source, text);
+  const include = `${path.join(ROOT, "tests/jit")}/`;
+  const result = spawnSync("nasm", ["-f", "bin", "-i", include, "-o", image, source], { encoding: "utf8" });
+  if (result.status !== 0) throw new Error(result.stderr);
+  return image;
+}
+
+/** @param {string} image @param {"on" | "off"} jit @param {string} dir @param {string[]} [more] */
+export async function hashes(image, jit, dir, more = []) {
+  const disk = path.join(dir, "empty.img");
+  if (!fs.existsSync(disk)) fs.writeFileSync(disk, new Uint8Array(65536));
+  const how = ["--bios", image, "--hda", disk, "--snapshot", "--memory", "16", "--serial", "none", "--test-device"];
+  const limits = ["--deterministic", "--hash-every", String(EVERY), "--max-instructions", String(MOST)];
+  const { stderr, status } = await oriel("node", ["run", ...how, ...limits, "--jit", jit, ...more], { seconds: 300 });
+  return { text: stderr, status };
+}
+
+/** Whether both give the same. @param {import("./program.mjs").Program} program @param {string} dir @param {string} [name] */
+export async function same(program, dir, name) {
+  const image = assemble(render(program), dir, name);
+  const [interpreted, compiled] = await Promise.all([hashes(image, "off", dir), hashes(image, "on", dir)]);
+  const ended = interpreted.status === 0 || interpreted.status === 5;
+  const equal = interpreted.text === compiled.text && interpreted.status === compiled.status;
+  return { equal, ended, interpreted, compiled };
+}
+
+/** @param {import("./program.mjs").Program} program */
+export const toJson = (program) =>
+  `${JSON.stringify(program, (_, v) => (typeof v === "bigint" ? `0x${v.toString(16)}` : v), 1)}\n`;
+/** @param {string} text @returns {import("./program.mjs").Program} */
+export function fromJson(text) {
+  const program = JSON.parse(text);
+  return { ...program, specials: program.specials.map(BigInt) };
+}

@@ -1,0 +1,37 @@
+// Random programs leave the same states behind in tier 0 and compiled.
+// @ts-check
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { test } from "node:test";
+
+import { FULL, ROOT, temporary } from "../harness.mjs";
+import { fromJson, same, toJson } from "./differ.mjs";
+import { generate, MIXES } from "./program.mjs";
+
+const SEEDS = FULL ? 40 : 4;
+const CASES = path.join(ROOT, "tests/jit/cases");
+
+/** @param {import("./program.mjs").Program} program @param {import("node:test").TestContext} t */
+async function check(program, t) {
+  const { equal, ended, interpreted, compiled } = await same(program, temporary(t));
+  assert.ok(ended, interpreted.text);
+  assert.ok(equal, `${compiled.status} instead of ${interpreted.status}; node tests/jit/fuzz.mjs makes it small`);
+}
+
+for (const mix of MIXES) {
+  for (const bits of /** @type {const} */ ([32, 64])) {
+    test(`${mix}, ${bits} bits`, async (t) => {
+      for (let seed = 1; seed <= SEEDS; seed++) await check(generate(seed, bits, mix), t);
+    });
+  }
+}
+
+for (const file of fs.existsSync(CASES) ? fs.readdirSync(CASES) : []) {
+  test(`case ${file}`, async (t) => {
+    const text = fs.readFileSync(path.join(CASES, file), "utf8");
+    const program = fromJson(text);
+    assert.equal(toJson(program), text);
+    await check(program, t);
+  });
+}
