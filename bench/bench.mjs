@@ -10,6 +10,8 @@ import * as path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { cpuSeconds, median } from "./emulators/measure.mjs";
+
 const USAGE = `Usage: bench/bench.mjs [OPTION]...
 
 Measures guest MIPS (million retired instructions per second of CPU time). Build first: ./run --build-only
@@ -54,22 +56,6 @@ function orielOptions(g, serial) {
     if (value !== undefined) args.push(`--${name}`, value);
   }
   return args;
-}
-
-/** CPU seconds that a process and its children alive have used. @param {number} pid @returns {number} */
-function cpuSeconds(pid) {
-  let ticks = 0;
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    ticks = Number(fields[11]) + Number(fields[12]);
-    for (const child of fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean)) {
-      ticks += cpuSeconds(Number(child)) * 100;
-    }
-  } catch {
-    // It ended.
-  }
-  return ticks / 100;
 }
 
 /**
@@ -165,12 +151,6 @@ function makeCases(name, wanted) {
     const to = `[D] ${exact.checksum.slice(2).padStart(16, "0")}`; // any other result is a failure
     return { name: `${name} ${bits}`, guest: { rom: makeRom(name, bits, count) }, from: "[S]", to, instructions: exact.instructions };
   });
-}
-
-/** @param {number[]} values */
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 async function main() {

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, test } from "node:test";
 
-import { HOSTS, oriel, temporary } from "../harness.mjs";
+import { HOSTS, oriel, ROOT, temporary } from "../harness.mjs";
 
 /** @param {string} dir @param {string} name @param {32 | 64} bits @param {string} code */
 function assemble(dir, name, bits, code) {
@@ -219,3 +219,26 @@ test("both hosts have the same help", async () => {
   assert.match(native?.stdout ?? "", /^Usage: oriel bench/);
   assert.equal(node?.stdout, native?.stdout);
 });
+
+/** The scripts that compare with other emulators: a wrong call does nothing.
+ * @type {[string, string[], RegExp][]} */
+const SCRIPTS = [
+  ["bench.mjs", ["--hosts", "moon"], /^bench: no host or case is called moon/],
+  ["bench.mjs", ["--runs", "0"], /^bench: --runs/],
+  ["peers.mjs", ["--hosts", "moon"], /^peers: no host is called 'moon'/],
+  ["peers.mjs", ["--arch", "arm64"], /^peers: no architecture is called 'arm64'/],
+  ["peers.mjs", ["--programs", "integer,doom"], /^peers: no program is called 'doom'/],
+  ["peers.mjs", ["--runs", "0"], /^peers: --runs: '0' is not a positive whole number/],
+  ["peers.mjs", ["--clock", "sun"], /^peers: --clock: 'sun' is not cpu or wall/],
+];
+for (const [script, args, says] of SCRIPTS) {
+  test(`bench/${[script, ...args].join(" ")}`, () => {
+    const run = (/** @type {string[]} */ a) =>
+      spawnSync(process.execPath, [path.join(ROOT, "bench", script), ...a], { encoding: "utf8", timeout: 60_000 });
+    const { status, stdout, stderr } = run(args);
+    assert.equal(stdout, "");
+    assert.match(stderr, says);
+    assert.equal(status, 2);
+    assert.match(run(["--help"]).stdout, /^Usage: bench\//);
+  });
+}

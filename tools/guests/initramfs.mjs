@@ -119,7 +119,7 @@ function addModules(kernelDir, files) {
 
 /** The archive format that the kernel unpacks ("newc"; Documentation/driver-api/early-userspace/buffer-format.rst).
  * @param {Map<string, Entry>} files */
-function cpio(files) {
+export function cpio(files) {
   /** @type {Uint8Array[]} */
   const parts = [];
   let inode = 1;
