@@ -61,12 +61,19 @@ export async function watch(argv, line, { env, maxSeconds }) {
     }
   });
   const ended = new Promise((resolve) => child.on("close", resolve));
+  const signals = /** @type {const} */ (["SIGINT", "SIGTERM"]);
+  const stop = () => {
+    child.kill("SIGKILL");
+    process.exit(1);
+  };
+  for (const signal of signals) process.on(signal, stop);
   child.on("error", settle);
   child.on("close", () => settle(new Error(`${program} ended early; its last line: '${last}'\n${stderr}`.trimEnd())));
   try {
     await over;
   } finally {
     clearTimeout(killer);
+    for (const signal of signals) process.off(signal, stop);
     child.kill("SIGKILL");
     await ended;
   }

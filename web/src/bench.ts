@@ -66,7 +66,8 @@ const TURN_NS = 50e6;
 
 /**
  * Measures what the arguments say (`oriel bench --help`) and returns the exit status; throws a MachineError for a
- * wrong call. The event loop gets its turn every now and then.
+ * wrong call. The event loop gets its turn every now and then. In a page, call it in a worker: the core compiles code
+ * synchronously, which browsers do not let their main thread do.
  */
 export async function bench(module: WebAssembly.Module, host: BenchHost, args: string[]): Promise<number> {
   const first = await Bench.create(module, host, args);
