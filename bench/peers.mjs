@@ -126,7 +126,8 @@ function positive(name, text) {
 }
 
 /**
- * Prints a table: seconds, and each host's seconds over Oriel's (or over the first host's, where Oriel's JIT did not run).
+ * Prints a table: seconds, and each host's seconds over Oriel's (or over the first host's, where Oriel's JIT did not run);
+ * of the processor itself Oriel's over its.
  * Returns the ratios and their geometric means.
  * @param {string} title @param {HostName[]} hosts @param {string[]} rows
  * @param {(host: HostName, row: string) => number | undefined} value
@@ -134,21 +135,22 @@ function positive(name, text) {
 function table(title, hosts, rows, value) {
   const base = hosts.includes("jit") ? "jit" : /** @type {HostName} */ (hosts[0]);
   const others = hosts.filter((h) => h !== base);
+  const pair = (/** @type {HostName} */ h) => (h === "native" ? `${base}/native` : `${h}/${base}`);
   const cell = (/** @type {number | undefined} */ v, /** @type {number} */ digits) => (v === undefined || Number.isNaN(v) ? "-" : v.toFixed(digits)).padStart(12);
-  console.log(`\n${title.padEnd(14)}${hosts.map((h) => h.padStart(12)).join("")}   ${others.map((h) => `${h}/${base}`.padStart(16)).join("")}`);
+  console.log(`\n${title.padEnd(14)}${hosts.map((h) => h.padStart(12)).join("")}   ${others.map((h) => pair(h).padStart(16)).join("")}`);
   /** @type {Record<string, Record<string, number>>} */
-  const ratios = Object.fromEntries(others.map((h) => [`${h}/${base}`, {}]));
+  const ratios = Object.fromEntries(others.map((h) => [pair(h), {}]));
   for (const row of rows) {
     const mine = value(base, row);
     const quotients = others.map((h) => {
       const theirs = value(h, row);
-      const q = mine && theirs ? theirs / mine : undefined;
-      if (q !== undefined) (ratios[`${h}/${base}`] ??= {})[row] = q;
+      const q = mine && theirs ? (h === "native" ? mine / theirs : theirs / mine) : undefined;
+      if (q !== undefined) (ratios[pair(h)] ??= {})[row] = q;
       return cell(q, 2).padStart(16);
     });
     console.log(`${row.padEnd(14)}${hosts.map((h) => cell(value(h, row), 3)).join("")}   ${quotients.join("")}`);
   }
-  const means = Object.fromEntries(Object.entries(ratios).map(([pair, q]) => [pair, geometricMean(Object.values(q))]));
+  const means = Object.fromEntries(Object.entries(ratios).map(([name, q]) => [name, geometricMean(Object.values(q))]));
   if (rows.length > 1) {
     const cells = Object.values(means).map((v) => cell(v, 2).padStart(16));
     console.log(`${"geometric mean".padEnd(14 + 12 * hosts.length)}   ${cells.join("")}`);

@@ -35,7 +35,7 @@ constexpr const char* kExceptions[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR",
 
 }  // namespace
 
-std::unique_ptr<PayloadMachine> PayloadMachine::create(Host& host, PayloadConfig config, std::string& error) {
+std::unique_ptr<PayloadMachine> PayloadMachine::create(Host& host, const PayloadConfig& config, std::string& error) {
   if (config.code.empty())
     error = "is empty";
   else if (config.code.size() > kMaxPayload)

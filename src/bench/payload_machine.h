@@ -38,7 +38,7 @@ class PayloadMachine {
   static constexpr u64 kPayloadAddress = 0x200000;
 
   // Null and one line in `error` for a payload that cannot be.
-  static std::unique_ptr<PayloadMachine> create(Host& host, PayloadConfig config, std::string& error);
+  static std::unique_ptr<PayloadMachine> create(Host& host, const PayloadConfig& config, std::string& error);
 
   enum class Step : u8 { kRunning, kReturned, kFailed };
   void call(u64 count);
