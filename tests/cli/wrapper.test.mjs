@@ -30,6 +30,8 @@ for (const host of ["node", "native"]) {
 const CASES = [
   ["oriel", ["run", "--host", "moon"], /--host: 'moon' is not node or native/],
   ["oriel", ["run", "--host"], /--host needs a value/],
+  ["oriel", ["bench", "--host", "moon"], /--host: 'moon' is not node or native/],
+  ["oriel", ["bench", "--host", "native", "--mode", "jit_baseline"], /no WebAssembly engine/],
   ["oriel", [], /which command/],
   ["oriel", ["serve", "--port", "99999"], /not a port/],
   ["test", ["--warp"], /no option --warp/],
