@@ -23,6 +23,9 @@ export function command(host) {
   return [process.execPath, [path.join(ROOT, "build/web/oriel.mjs")]];
 }
 
+/** The environment, with what ./oriel sets. */
+export const ENVIRONMENT = { ...process.env, MALLOC_MMAP_THRESHOLD_: "16384" };
+
 /** @typedef {{status: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string}} Result */
 
 /** seconds: after which it is killed, so that a hang is a failure; a busy machine may take minutes for what is a
@@ -35,7 +38,7 @@ export class Run {
   constructor(host, args, options = {}) {
     const [program, first] = command(host);
     const { seconds = 600, ...how } = options;
-    this.child = spawn(program, [...first, ...args], { ...how, stdio: ["pipe", "pipe", "pipe"] });
+    this.child = spawn(program, [...first, ...args], { ...how, env: ENVIRONMENT, stdio: ["pipe", "pipe", "pipe"] });
     this.hung = false;
     const killer = setTimeout(() => {
       this.hung = true;

@@ -224,7 +224,7 @@ std::unique_ptr<ByteStore> open_file(const std::string& path, bool writable, std
     return nullptr;
   }
   if (!S_ISREG(st.st_mode)) {
-    error = path + ": not a regular file";
+    error = path + (S_ISDIR(st.st_mode) ? ": is a directory" : ": not a regular file");
     return nullptr;
   }
   const std::string lock = real_path(path) + ".lock";

@@ -3,12 +3,12 @@
 #include <png.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -41,6 +41,16 @@ class RunHost final : public NativeHost {
   }
   void debug_output(u8 byte) override { debugcon.add(&byte, 1); }
 };
+
+// Not getrusage(), which also counts what the parent took when it forked.
+u64 peak_rss_bytes() {
+  std::vector<u8> status;
+  std::string error;
+  if (!read_whole("/proc/self/status", status, error)) return 0;
+  const std::string text(status.begin(), status.end());
+  const usize at = text.find("VmHWM:");
+  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 6, nullptr, 10) * 1024;
+}
 
 bool screenshot(Machine& m, const std::string& path, std::string& error) {
   Screen& screen = m.screen();
@@ -117,14 +127,20 @@ class Run {
       const std::string& path;
       std::vector<u8>& bytes;
     };
-    for (const Input& i : {Input{o_.bios, config.bios}, Input{o_.vgabios, config.vgabios},
-                           Input{o_.kernel, config.kernel}, Input{o_.initrd, config.initrd}}) {
-      if (i.path.empty()) continue;
-      if (!read_whole(i.path, i.bytes, error)) return false;
-      if (i.bytes.empty()) {
-        error = i.path + ": is empty";
-        return false;
-      }
+    auto not_empty = [&error](const std::string& path, u64 bytes) {
+      if (bytes == 0) error = path + ": is empty";
+      return bytes != 0;
+    };
+    for (const Input& i : {Input{o_.bios, config.bios}, Input{o_.vgabios, config.vgabios}})
+      if (!read_whole(i.path, i.bytes, error) || !not_empty(i.path, i.bytes.size())) return false;
+    struct Source {
+      const std::string& path;
+      std::unique_ptr<ByteStore>& store;
+    };
+    for (const Source& s : {Source{o_.kernel, config.kernel}, Source{o_.initrd, config.initrd}}) {
+      if (s.path.empty()) continue;
+      s.store = open_file(s.path, false, error);
+      if (!s.store || !not_empty(s.path, s.store->size())) return false;
     }
     if (!o_.script.empty()) {
       std::vector<u8> text;
@@ -261,8 +277,6 @@ class Run {
   std::string stats(int status) {
     const double seconds = static_cast<double>(host_.monotonic_ns() - start_ns_) / 1e9;
     const double busy = seconds - static_cast<double>(slept_ns_) / 1e9;
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
     char head[512];
     std::snprintf(
         head, sizeof head,
@@ -272,7 +286,7 @@ class Run {
         status, seconds, busy, static_cast<unsigned long long>(machine_->instructions()),
         static_cast<double>(machine_->instructions()) / 1e6 / busy,
         static_cast<unsigned long long>(machine_->touched_pages() * 4096),
-        static_cast<unsigned long long>(usage.ru_maxrss) * 1024);
+        static_cast<unsigned long long>(peak_rss_bytes()));
     return head + machine_->stats_json() + "\n}\n";
   }
 

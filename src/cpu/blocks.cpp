@@ -124,7 +124,8 @@ void BlockCache::note_code(u64 pa, unsigned bytes) {
 }
 
 Block* BlockCache::add(u64 pa, u64 pa2, const Insn* insns, unsigned count, unsigned bytes) {
-  if (block_count_ == kMaxBlocks || insn_count_ + count > kMaxInsns) flush();
+  const u32 thirds = c_.compiled ? 3 : 2;
+  if (block_count_ >= kMaxBlocks / 3 * thirds || insn_count_ + count > kMaxInsns / 3 * thirds) flush();
   Block* b = &blocks_[block_count_++];
   b->pa = pa;
   b->pa2 = pa2;

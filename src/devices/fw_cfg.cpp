@@ -30,13 +30,22 @@ FwCfg::Item* FwCfg::find(u16 key) {
   return it != items_.end() && it->key == key ? &*it : nullptr;
 }
 
-void FwCfg::add_item(u16 key, std::vector<u8> data) {
-  if (Item* i = find(key)) {
-    i->data = std::move(data);
-    return;
-  }
+FwCfg::Item& FwCfg::item(u16 key) {
+  if (Item* i = find(key)) return *i;
   auto at = std::lower_bound(items_.begin(), items_.end(), key, [](const Item& i, u16 k) { return i.key < k; });
-  items_.insert(at, Item{key, std::move(data)});
+  return *items_.insert(at, Item{key, {}, nullptr, 0});
+}
+
+void FwCfg::add_item(u16 key, std::vector<u8> data) { item(key) = {key, std::move(data), nullptr, 0}; }
+
+void FwCfg::add_item(u16 key, std::unique_ptr<ByteStore> store, u64 offset) {
+  item(key) = {key, {}, std::move(store), offset};
+}
+
+bool FwCfg::Item::read(u64 offset, u8* to, usize n) const {
+  if (store) return store->read(store_offset + offset, to, n);
+  std::copy_n(data.data() + offset, n, to);
+  return true;
 }
 
 void FwCfg::add_item16(u16 key, u16 v) { add_item(key, {static_cast<u8>(v), static_cast<u8>(v >> 8)}); }
@@ -94,8 +103,20 @@ void FwCfg::select(u16 key) {
 
 u8 FwCfg::next_byte() {
   const Item* i = find(key_);
-  if (!i || offset_ >= i->data.size()) return 0;
-  return i->data[offset_++];
+  u8 v = 0;
+  if (!i || offset_ >= i->size() || !i->read(offset_, &v, 1)) return 0;
+  offset_++;
+  return v;
+}
+
+bool FwCfg::copy_out(const Item& i, u64 address, u64 n) {
+  std::vector<u8> part(std::min<u64>(n, 64 * 1024));
+  for (u64 done = 0; done < n; done += part.size()) {
+    const usize bytes = static_cast<usize>(std::min<u64>(n - done, part.size()));
+    if (!i.read(offset_ + done, part.data(), bytes)) return false;
+    dma_.write(address + done, part.data(), bytes);
+  }
+  return true;
 }
 
 void FwCfg::run_dma(u64 at) {
@@ -105,14 +126,13 @@ void FwCfg::run_dma(u64 at) {
   u64 address = __builtin_bswap64(load<u64>(block + 8));
   if (control & kSelect) select(static_cast<u16>(control >> 16));
   const Item* i = find(key_);
-  u64 left = i && offset_ < i->data.size() ? i->data.size() - offset_ : 0;
+  u64 left = i && offset_ < i->size() ? i->size() - offset_ : 0;
   u32 result = 0;
   if (control & kRead) {
     u64 n = std::min<u64>(length, left), zeros = length - n;
-    if (zeros > kMaxZeros) {
+    if (zeros > kMaxZeros || (n && !copy_out(*i, address, n))) {
       result = kError;
     } else {
-      if (n) dma_.write(address, i->data.data() + offset_, n);
       static constexpr u8 kZero[4096] = {};
       for (u64 done = 0; done < zeros; done += sizeof kZero)
         dma_.write(address + n + done, kZero, std::min<u64>(zeros - done, sizeof kZero));

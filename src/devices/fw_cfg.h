@@ -2,9 +2,12 @@
 // registers 514-51B (max_size 4). Source: the QEMU documentation's "Firmware Configuration (fw_cfg) Device".
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "devices/device.h"
+#include "storage/block.h"
 
 namespace oriel {
 
@@ -49,6 +52,8 @@ class FwCfg final : public Device, public PortHandler {
   void add_item16(u16 key, u16 v);               // little-endian values
   void add_item32(u16 key, u32 v);
   void add_item64(u16 key, u64 v);
+  // What `store` holds from `offset` on, read when the guest asks for it: large items cost the host no memory.
+  void add_item(u16 key, std::unique_ptr<ByteStore> store, u64 offset);
   // A file of the directory (name of at most 55 bytes); replaces one of the same name. Returns its key.
   u16 add_file(const std::string& file, std::vector<u8> data);
 
@@ -61,7 +66,11 @@ class FwCfg final : public Device, public PortHandler {
  private:
   struct Item {
     u16 key;
-    std::vector<u8> data;
+    std::vector<u8> data;  // or
+    std::unique_ptr<ByteStore> store;
+    u64 store_offset;
+    u64 size() const { return store ? store->size() - store_offset : data.size(); }
+    bool read(u64 offset, u8* to, usize n) const;  // within size(); false: an I/O error
   };
   struct File {
     std::string name;
@@ -69,10 +78,12 @@ class FwCfg final : public Device, public PortHandler {
     u32 size;
   };
   Item* find(u16 key);
+  Item& item(u16 key);  // made if there is none
   void select(u16 key);
   u8 next_byte();
   void rebuild_directory();
   void run_dma(u64 control_block);
+  bool copy_out(const Item& item, u64 address, u64 n);
 
   Dma& dma_;
   std::vector<Item> items_;

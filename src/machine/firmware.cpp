@@ -58,7 +58,7 @@ std::unique_ptr<Machine> Machine::create(Host& host, MachineConfig config, std::
     error = "deterministic time must be 1 to 1000000 ns an instruction";
     return nullptr;
   }
-  if (config.kernel.empty() && (!config.initrd.empty() || !config.append.empty())) {
+  if (!config.kernel && (config.initrd || !config.append.empty())) {
     error = "an initrd or a kernel command line without a kernel";
     return nullptr;
   }
@@ -89,26 +89,26 @@ bool MachineImpl::set_up_firmware(std::string& error) {
   fw_cfg_.add_file("etc/table-loader", std::move(acpi.table_loader));
 
   std::string order;
-  if (!config_.kernel.empty()) {
+  if (config_.kernel) {
     LinuxImage image;
-    if (!load_linux(config_.kernel, config_.append, config_.initrd.size(), mem_.ram_size(), image, error)) return false;
+    const u64 initrd_bytes = config_.initrd ? config_.initrd->size() : 0;
+    if (!load_linux(*config_.kernel, config_.append, initrd_bytes, mem_.ram_size(), image, error)) return false;
     fw_cfg_.add_item32(FwCfg::kKernelAddr, LinuxImage::kKernelAddress);
-    fw_cfg_.add_item32(FwCfg::kKernelSize, static_cast<u32>(image.kernel.size()));
-    fw_cfg_.add_item(FwCfg::kKernelData, std::move(image.kernel));
+    fw_cfg_.add_item32(FwCfg::kKernelSize, static_cast<u32>(config_.kernel->size() - image.kernel_offset));
+    fw_cfg_.add_item(FwCfg::kKernelData, std::move(config_.kernel), image.kernel_offset);
     fw_cfg_.add_item32(FwCfg::kSetupAddr, LinuxImage::kSetupAddress);
     fw_cfg_.add_item32(FwCfg::kSetupSize, static_cast<u32>(image.setup.size()));
     fw_cfg_.add_item(FwCfg::kSetupData, std::move(image.setup));
     fw_cfg_.add_item32(FwCfg::kCmdlineAddr, LinuxImage::kCmdlineAddress);
     fw_cfg_.add_item32(FwCfg::kCmdlineSize, static_cast<u32>(image.cmdline.size()));
     fw_cfg_.add_item(FwCfg::kCmdlineData, std::move(image.cmdline));
-    fw_cfg_.add_item32(FwCfg::kInitrdSize, static_cast<u32>(config_.initrd.size()));
-    fw_cfg_.add_item(FwCfg::kInitrdData, std::move(config_.initrd));
+    fw_cfg_.add_item32(FwCfg::kInitrdSize, static_cast<u32>(initrd_bytes));
+    if (config_.initrd) fw_cfg_.add_item(FwCfg::kInitrdData, std::move(config_.initrd), 0);
     std::vector<u8> rom(std::begin(kLinuxBootRom), std::end(kLinuxBootRom));
     u8 sum = 0;
     for (u8 b : rom) sum = static_cast<u8>(sum + b);
     rom.back() = static_cast<u8>(rom.back() - sum);
     fw_cfg_.add_file("genroms/linuxboot.rom", std::move(rom));
-    config_.kernel = {};
     order += kLinuxPath;
   }
   const std::string disks =

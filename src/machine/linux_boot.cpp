@@ -28,8 +28,13 @@ constexpr u16 kStackTop = 0xe000;  // SETUP_STACK of the boot ROM
 
 }  // namespace
 
-bool load_linux(const std::vector<u8>& image, const std::string& append, u64 initrd_bytes, u64 memory_bytes,
-                LinuxImage& out, std::string& error) {
+bool load_linux(ByteStore& bzimage, const std::string& append, u64 initrd_bytes, u64 memory_bytes, LinuxImage& out,
+                std::string& error) {
+  std::vector<u8> image(std::min<u64>(bzimage.size(), kStackTop));  // as much of it as may be setup code
+  if (!bzimage.read(0, image.data(), image.size())) {
+    error = "cannot be read";
+    return false;
+  }
   if (image.size() < 1024 || load<u32>(image.data() + kMagic) != kHdrS) {
     error = image.size() >= 4 && load<u32>(image.data()) == 0x464c457f
                 ? "an ELF file, not a bzImage: use arch/x86/boot/bzImage, or the vmlinuz of a distribution"
@@ -43,14 +48,14 @@ bool load_linux(const std::vector<u8>& image, const std::string& append, u64 ini
   }
   const usize sects = image[kSetupSects] ? image[kSetupSects] : 4;
   const usize setup_bytes = (sects + 1) * 512;
-  if (setup_bytes < kHeaderEnd || setup_bytes > kStackTop - 0x1000u || image.size() <= setup_bytes) {
+  if (setup_bytes < kHeaderEnd || setup_bytes > kStackTop - 0x1000u || bzimage.size() <= setup_bytes) {
     error = "a truncated Linux kernel: the protected-mode part is missing";
     return false;
   }
-  const u64 kernel_bytes = image.size() - setup_bytes;
+  const u64 kernel_bytes = bzimage.size() - setup_bytes;
   // In units of 16 bytes, rounded up; since protocol 2.04 with all its bits.
   if (version >= 0x204 && kernel_bytes + 15 < u64{load<u32>(image.data() + kSysSize)} * 16) {
-    error = "a truncated Linux kernel: " + std::to_string(image.size()) + " bytes of " +
+    error = "a truncated Linux kernel: " + std::to_string(bzimage.size()) + " bytes of " +
             std::to_string(setup_bytes + u64{load<u32>(image.data() + kSysSize)} * 16);
     return false;
   }
@@ -67,7 +72,7 @@ bool load_linux(const std::vector<u8>& image, const std::string& append, u64 ini
     return false;
   }
   out.setup.assign(image.begin(), image.begin() + static_cast<std::ptrdiff_t>(setup_bytes));
-  out.kernel.assign(image.begin() + static_cast<std::ptrdiff_t>(setup_bytes), image.end());
+  out.kernel_offset = setup_bytes;
   out.cmdline.assign(append.begin(), append.end());
   out.cmdline.push_back(0);
   u8* h = out.setup.data();

@@ -383,6 +383,11 @@ void MachineImpl::insert_cd(std::unique_ptr<BlockDevice> cd) {
   config_.cdrom = std::move(cd);
 }
 
+BlockDevice* MachineImpl::disk(DiskSlot slot) {
+  BlockDevice* const disks[] = {config_.hda.get(), config_.hdb.get(), config_.cdrom.get(), config_.virtio.get()};
+  return disks[static_cast<usize>(slot)];
+}
+
 bool MachineImpl::flush_disks() {
   bool ok = true;
   for (BlockDevice* d : {config_.hda.get(), config_.hdb.get(), config_.virtio.get()})

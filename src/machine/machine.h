@@ -29,7 +29,8 @@ struct MachineConfig {
   std::unique_ptr<BlockDevice> hdb;     // IDE primary slave
   std::unique_ptr<BlockDevice> cdrom;   // IDE secondary master
   std::unique_ptr<BlockDevice> virtio;  // virtio-blk
-  std::vector<u8> kernel, initrd;       // direct Linux boot, bzImage
+  std::unique_ptr<ByteStore> kernel;    // direct Linux boot, bzImage: read when the guest starts, at each reset
+  std::unique_ptr<ByteStore> initrd;
   std::string append;
   char boot_order = 0;              // 'c' disk, 'd' cdrom; 0: disk, then CD
   bool test_device = false;         // devices/test_device.h
@@ -43,6 +44,8 @@ enum class MachineStatus : u8 {
   kTripleFault,  // shut itself down; text in triple_fault_report(). With reset_on_triple_fault false only
   kFailed,       // ended the run through the test device, with a status that is not zero
 };
+
+enum class DiskSlot : u8 { kHda, kHdb, kCdrom, kVirtio };
 
 class Machine {
  public:
@@ -64,6 +67,7 @@ class Machine {
       unsigned buttons) = 0;  // dy up is negative (screen coordinates); buttons: 1 left, 2 right, 4 middle
   virtual usize serial_input(unsigned port, const u8* data, usize n) = 0;  // returns how many bytes were taken
   virtual void insert_cd(std::unique_ptr<BlockDevice> cd) = 0;             // null ejects
+  virtual BlockDevice* disk(DiskSlot slot) = 0;                            // null: none
   virtual bool flush_disks() = 0;
 
   virtual Screen& screen() = 0;

@@ -44,6 +44,7 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   void mouse(int dx, int dy, int dz, unsigned buttons) override { i8042_.mouse(dx, dy, dz, buttons); }
   usize serial_input(unsigned port, const u8* data, usize n) override;
   void insert_cd(std::unique_ptr<BlockDevice> cd) override;
+  BlockDevice* disk(DiskSlot slot) override;
   bool flush_disks() override;
   Screen& screen() override { return vga_; }
   u64 instructions() const override { return cpu_.icount; }

@@ -33,6 +33,13 @@ class BlockDevice {
   virtual bool read(u64 sector, u32 count, u8* buf) = 0;
   virtual bool write(u64 sector, u32 count, const u8* buf) = 0;
   virtual bool flush() = 0;
+  // An overlay's: the first sector at or after `sector` that may differ from the store, else sectors(); and the end of
+  // what differs from there on.
+  virtual u64 next_changed(u64 sector) const {
+    static_cast<void>(sector);
+    return sectors();
+  }
+  virtual u64 next_unchanged(u64 sector) const { return sector; }
   // For the state hash: a running hash of everything written.
   virtual u64 write_hash() const = 0;
   struct Stats {

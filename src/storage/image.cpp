@@ -67,6 +67,9 @@ class Overlay final : public RawImage {
   explicit Overlay(std::unique_ptr<ByteStore> store) : RawImage(std::move(store), false) {}
   bool writable() const override { return true; }
 
+  u64 next_changed(u64 sector) const override { return next(sector, true); }
+  u64 next_unchanged(u64 sector) const override { return next(sector, false); }
+
  protected:
   static constexpr u32 kChunk = 65536;
 
@@ -98,6 +101,13 @@ class Overlay final : public RawImage {
   bool flush_bytes() override { return true; }
 
  private:
+  u64 next(u64 sector, bool changed) const {
+    constexpr u64 kChunkSectors = kChunk / kSector;
+    while (sector < sectors() && chunks_.contains(sector / kChunkSectors) != changed)
+      sector = (sector / kChunkSectors + 1) * kChunkSectors;
+    return std::min(sector, sectors());
+  }
+
   u8* writable_chunk(u64 index, bool overwritten) {
     auto it = chunks_.find(index);
     if (it != chunks_.end()) return it->second.get();

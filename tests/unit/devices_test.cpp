@@ -1500,6 +1500,24 @@ void test_acpi() {
 
 // ---- the rest ----------------------------------------------------------------------------------
 
+class CountingStore final : public ByteStore {
+ public:
+  explicit CountingStore(bool fails) : fails_(fails) {}
+  u64 size() const override { return 200'010; }
+  bool writable() const override { return false; }
+  bool read(u64 offset, void* buf, usize n) override {
+    CHECK(n <= 64 * 1024 && offset + n <= size());
+    for (usize i = 0; i < n; i++) static_cast<u8*>(buf)[i] = byte(offset + i);
+    return !fails_;
+  }
+  bool write(u64, const void*, usize) override { return false; }
+  bool flush() override { return true; }
+  static u8 byte(u64 offset) { return static_cast<u8>(offset * 7 + (offset >> 8)); }
+
+ private:
+  bool fails_;
+};
+
 void test_fw_cfg() {
   constexpr u64 kRam = 2 << 20;
   u8* ram = static_cast<u8*>(std::calloc(kRam, 1));
@@ -1546,7 +1564,19 @@ void test_fw_cfg() {
   CHECK_EQ(dma(0x20 << 16 | 8 | 4, ~0u, 0), 0);
   CHECK_EQ(dma(2, 1, 0x2000), 0);
   CHECK_EQ(mem.read<u8>(0x2000), 0);
-  f.port_write(0x514, 0xffffffff, 4);  // a control block outside memory
+
+  // An item that is read from its store, from an offset on.
+  f.add_item(FwCfg::kKernelData, std::make_unique<CountingStore>(false), 10);
+  CHECK(bytes(0x11, 2) == std::string({static_cast<char>(70), static_cast<char>(77)}));
+  CHECK_EQ(dma(2, 200'000, 0x10000), 0);  // all that is left, then zeros
+  bool same = true;
+  for (u64 k = 0; k < 199'998; k++) same = same && mem.read<u8>(0x10000 + k) == CountingStore::byte(12 + k);
+  CHECK(same);
+  CHECK_EQ(mem.read<u16>(0x10000 + 199'998), 0);
+  f.add_item(FwCfg::kKernelData, std::make_unique<CountingStore>(true), 10);
+  CHECK(bytes(0x11, 1) == std::string(1, 0));
+  CHECK_EQ(dma(0x11 << 16 | 8 | 2, 4, 0x2000), 1);  // an I/O error
+  f.port_write(0x514, 0xffffffff, 4);               // a control block outside memory
   f.port_write(0x518, 0xffffffff, 4);
   check_state(f);
   std::free(ram);

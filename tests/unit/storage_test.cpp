@@ -1260,11 +1260,14 @@ void test_images() {
   std::string error;
   auto d = open_image(std::make_unique<MemoryStore>(data, false), true, false, error);
   CHECK(d && d->writable());
+  CHECK_EQ(d->next_changed(0), 300);
   std::vector<u8> buf(200 * 512), w(200 * 512, 0x77);
   CHECK(d->write(100, 200, w.data()));
   CHECK(d->read(99, 200, buf.data()));
   CHECK(is_sectors(buf.data(), 99, 1));
   CHECK(std::memcmp(&buf[512], w.data(), 199 * 512) == 0);
+  CHECK_EQ(d->next_changed(0), 0);  // by chunks of 128 sectors
+  CHECK_EQ(d->next_unchanged(0), 300);
   CHECK(d->write(299, 1, buf.data()));
   CHECK(d->read(299, 1, w.data()) && is_sectors(w.data(), 99, 1));
   CHECK(!d->write(299, 2, buf.data()));
@@ -1280,6 +1283,8 @@ void test_images() {
   auto b = open_image(std::make_unique<MemoryStore>(data, false), true, false, error);
   CHECK_EQ(a->write_hash(), b->write_hash());
   a->write(3, 1, buf.data());
+  CHECK_EQ(a->next_unchanged(a->next_changed(0)), 128);
+  CHECK_EQ(a->next_changed(128), 300);
   CHECK(a->write_hash() != b->write_hash());
   b->write(3, 1, buf.data());
   CHECK_EQ(a->write_hash(), b->write_hash());

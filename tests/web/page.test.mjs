@@ -47,7 +47,7 @@ const focused = (p) => p.page.evaluate(() => document.activeElement?.id ?? "");
 describe("before the start", () => {
   onPage("the controls are there, and only what makes sense can be pressed", async (p) => {
     const enabled = () =>
-      p.page.$$eval(".toolbar button", (buttons) =>
+      p.page.$$eval("#machine .toolbar:first-child button", (buttons) =>
         buttons.map((b) => `${b.textContent?.trim()}${/** @type {HTMLButtonElement} */ (b).disabled ? "" : " on"}`),
       );
     assert.deepEqual(await enabled(), ["Start on", "Pause", "Reset", "Power button", "Full screen on"]);
@@ -245,6 +245,49 @@ describe("a guest", () => {
     await p.page.click("#reset");
     await p.serial(/s70 *.*ORIEL-ECHO/s);
     await p.state("running");
+  });
+
+  onPage("the disk with what the guest wrote can be downloaded; CDs are changed while the guest runs", async (p) => {
+    const image = assemble("disks", browser.dir);
+    const downloads = path.join(browser.dir, "downloads");
+    const session = await p.page.createCDPSession();
+    const context = p.page.browserContext().id ?? "";
+    await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: downloads, browserContextId: context });
+    const cd = (/** @type {string} */ name, /** @type {number} */ bytes) => {
+      const file = path.join(browser.dir, `${name}.iso`);
+      const content = Buffer.alloc(bytes);
+      content.write(name);
+      fs.writeFileSync(file, content);
+      return file;
+    };
+    await p.boot(image);
+    await p.serial("written none ");
+    const input = /** @type {import("puppeteer-core").ElementHandle<HTMLInputElement>} */ (await p.page.$("#cd-file"));
+    await input.uploadFile(cd("ABCD", 8192));
+    await p.serial("none ABCD ");
+    await input.uploadFile(cd("EFGH", 4096));
+    await p.serial(/ABCD (none )?EFGH /);
+    await input.uploadFile(cd("IJKL", 4097));
+    await until("the refusal", async () => /IJKL\.iso: .*truncated/.test(await p.text("#error-text")));
+    await p.page.click("#error-close");
+    await p.page.click("#eject-cd");
+    await p.serial("EFGH none ");
+
+    const expected = fs.readFileSync(image);
+    assert.ok(!expected.includes("WWWW"));
+    expected.fill("W", 200 * 512, 201 * 512);
+    await p.page.click("#save-disk");
+    const saved = path.join(downloads, "disks.img");
+    await until("the download", () => fs.existsSync(saved) && fs.statSync(saved).size === expected.length);
+    assert.ok(fs.readFileSync(saved).equals(expected));
+    await p.screenshot("disks");
+  });
+
+  onPage("a disk that the guest has not written to is not downloaded", async (p) => {
+    await p.boot(echo);
+    await p.serial("ORIEL-ECHO ");
+    await p.page.click("#save-disk");
+    await until("the answer", async () => /written nothing/.test(await p.text("#error-text")));
   });
 
   onPage("a triple fault is shown with the state of the CPU", async (p) => {

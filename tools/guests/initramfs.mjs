@@ -70,7 +70,7 @@ const PROFILE = `export HOME=/root PATH=/bin:/sbin PS1='oriel:\\w# '
 cd
 echo
 echo "Oriel demo: Linux $(uname -r) $(uname -m) on $(tty)"
-grep -q ' /disk ' /proc/mounts && echo "The disk's partition is on /disk; what you write there stays."
+grep -q ' /disk ' /proc/mounts && echo "The disk's partition is on /disk. What you write there stays; in a browser, when you download the disk."
 echo "'poweroff' switches the machine off."
 echo
 `;

@@ -67,10 +67,11 @@ export interface MachineConfig {
   nsPerInsn?: number | undefined;
   bios: Uint8Array;
   vgabios: Uint8Array;
-  kernel?: Uint8Array | undefined;
+  /** Read when the guest starts, and again at each reset. */
+  kernel?: ByteStore | undefined;
   /** What error messages call the kernel. */
   kernelName?: string | undefined;
-  initrd?: Uint8Array | undefined;
+  initrd?: ByteStore | undefined;
   append?: string | undefined;
   bootOrder?: "c" | "d" | undefined;
   /** The ports through which test programs report. */
@@ -107,6 +108,7 @@ export interface Exports {
   oriel_free(p: number): void;
   oriel_config_number(field: number, value: number): void;
   oriel_config_blob(field: number, n: number): number;
+  oriel_config_store(field: number, handle: number, size: number): void;
   oriel_config_disk(slot: number, handle: number, size: number, writable: number, snapshot: number): number;
   oriel_config_script(text: number, n: number): number;
   oriel_config_memory(): number;
@@ -120,6 +122,9 @@ export interface Exports {
   oriel_serial_input(port: number, data: number, n: number): number;
   oriel_insert_cd(handle: number, size: number): number;
   oriel_eject_cd(): void;
+  oriel_disk_next_changed(slot: number, sector: number): number;
+  oriel_disk_next_unchanged(slot: number, sector: number): number;
+  oriel_disk_read(slot: number, sector: number, count: number, to: number): number;
   oriel_flush(): number;
   oriel_script_step(): number;
   oriel_script_text(): number;
@@ -168,7 +173,8 @@ const CONFIG_NUMBER = {
   testDevice: 4,
   jit: 5,
 } as const;
-const CONFIG_BLOB = { bios: 0, vgabios: 1, kernel: 2, initrd: 3, append: 4 } as const;
+const CONFIG_BLOB = { bios: 0, vgabios: 1, append: 2 } as const;
+const CONFIG_STORE = { kernel: 0, initrd: 1 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
 
 /**
@@ -263,8 +269,6 @@ export class Core {
     const blobs: Partial<Record<keyof typeof CONFIG_BLOB, Uint8Array | undefined>> = {
       bios: config.bios,
       vgabios: config.vgabios,
-      kernel: config.kernel,
-      initrd: config.initrd,
       append: config.append === undefined ? undefined : new TextEncoder().encode(config.append),
     };
     for (const [name, bytes] of Object.entries(blobs)) {
@@ -272,6 +276,10 @@ export class Core {
       const p = e.oriel_config_blob(CONFIG_BLOB[name as keyof typeof CONFIG_BLOB], bytes.length) >>> 0;
       if (p === 0) throw new MachineError(`the ${name} of ${bytes.length} bytes does not fit in memory`);
       this.view(p, bytes.length).set(bytes);
+    }
+    for (const name of ["kernel", "initrd"] as const) {
+      const store = config[name];
+      if (store) e.oriel_config_store(CONFIG_STORE[name], this.stores.push(store) - 1, store.size);
     }
     for (const [slot, disk] of Object.entries(config.disks)) {
       const handle = this.stores.push(disk.store) - 1;
@@ -337,6 +345,26 @@ export class Core {
   }
   ejectCd(): void {
     this.exports.oriel_eject_cd();
+  }
+  /** What the guest wrote to a disk that is a snapshot, in order: bytes, and where they belong. */
+  *changes(slot: DiskSlot): Generator<{ offset: number; bytes: Uint8Array<ArrayBuffer> }> {
+    const e = this.exports;
+    const n = DISK_SLOT[slot];
+    const most = 2048; // sectors at a time
+    const buffer = e.oriel_alloc(most * 512) >>> 0;
+    if (buffer === 0) throw new MachineError("there is no memory left to read the disk");
+    try {
+      for (let at = 0; ; ) {
+        const from = e.oriel_disk_next_changed(n, at);
+        const count = Math.min(e.oriel_disk_next_unchanged(n, from) - from, most);
+        if (count <= 0) return;
+        if (!e.oriel_disk_read(n, from, count, buffer)) throw new MachineError("the disk cannot be read");
+        yield { offset: from * 512, bytes: this.view(buffer, count * 512).slice() as Uint8Array<ArrayBuffer> };
+        at = from + count;
+      }
+    } finally {
+      e.oriel_free(buffer);
+    }
   }
   flushDisks(): boolean {
     return this.exports.oriel_flush() !== 0;

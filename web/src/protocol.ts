@@ -1,18 +1,18 @@
 // What the page and the CPU worker say to each other.
 import type { DiskSlot, ScreenInfo, ScreenRect } from "./core.ts";
 
-export interface NamedBytes {
+export interface NamedBlob {
   /** What error messages call it. */
   name: string;
-  bytes: Uint8Array;
+  blob: Blob;
 }
 
 export interface GuestConfig {
   memoryMib: number;
-  /** Disks are read from their blobs as the guest asks; what it writes stays in the worker's memory. */
-  disks: Partial<Record<DiskSlot, { name: string; blob: Blob }>>;
-  kernel?: NamedBytes | undefined;
-  initrd?: NamedBytes | undefined;
+  /** Blobs are read as the guest asks; what it writes stays in the worker's memory. */
+  disks: Partial<Record<DiskSlot, NamedBlob>>;
+  kernel?: NamedBlob | undefined;
+  initrd?: NamedBlob | undefined;
   append?: string | undefined;
   bootOrder?: "c" | "d" | undefined;
   deterministic: boolean;
@@ -45,6 +45,9 @@ export type ToWorker =
   | { type: "mouse"; dx: number; dy: number; dz: number; buttons: number }
   | { type: "serial"; bytes: Uint8Array }
   | { type: "frame" }
+  /** Undefined: the drive is emptied. */
+  | { type: "cd"; cd: NamedBlob | undefined }
+  | { type: "disks" }
   | { type: "ask"; id: number; what: Question };
 
 export type Question = "screenText" | "stats" | "dump";
@@ -75,4 +78,8 @@ export type FromWorker =
   | { type: "serial"; bytes: Uint8Array }
   /** The changed rectangles, and their pixels one rectangle after the other. */
   | { type: "frame"; screen: ScreenInfo; rects: ScreenRect[]; pixels: ArrayBuffer }
+  /** To "disks": those that the guest wrote to, as they are now. */
+  | { type: "disks"; disks: NamedBlob[] }
+  /** Something that was asked for could not be done: one line for a person. The machine runs on. */
+  | { type: "notice"; message: string }
   | { type: "answer"; id: number; text: string };

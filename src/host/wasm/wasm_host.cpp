@@ -101,8 +101,8 @@ bool can_allocate(usize n) {
 // ---- Configuration, before create ------------------------------------------------------------------
 
 enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice, kJit };
-enum class ConfigBlob : u32 { kBios, kVgaBios, kKernel, kInitrd, kAppend };
-enum class DiskSlot : u32 { kHda, kHdb, kCdrom, kVirtio };
+enum class ConfigBlob : u32 { kBios, kVgaBios, kAppend };
+enum class ConfigStore : u32 { kKernel, kInitrd };
 
 ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
   MachineConfig& c = instance().config;
@@ -116,7 +116,7 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
   }
 }
 
-// Where the host writes the `n` bytes of a firmware image, kernel, ...; null when there is no memory for them.
+// Where the host writes the `n` bytes of a firmware image, ...; null when there is no memory for them.
 ORIEL_EXPORT(config_blob) u8* config_blob(u32 field, usize n) {
   MachineConfig& c = instance().config;
   if (!can_allocate(n + 1)) return nullptr;
@@ -127,11 +127,15 @@ ORIEL_EXPORT(config_blob) u8* config_blob(u32 field, usize n) {
   switch (static_cast<ConfigBlob>(field)) {
     case ConfigBlob::kBios: return sized(c.bios);
     case ConfigBlob::kVgaBios: return sized(c.vgabios);
-    case ConfigBlob::kKernel: return sized(c.kernel);
-    case ConfigBlob::kInitrd: return sized(c.initrd);
     case ConfigBlob::kAppend: return sized(c.append);
   }
   return nullptr;
+}
+
+ORIEL_EXPORT(config_store) void config_store(u32 field, u32 handle, double size) {
+  MachineConfig& c = instance().config;
+  auto& store = static_cast<ConfigStore>(field) == ConfigStore::kKernel ? c.kernel : c.initrd;
+  store = std::make_unique<HostStore>(handle, static_cast<u64>(size), false);
 }
 
 // Returns an empty text, or what is wrong with the image.
@@ -203,6 +207,19 @@ ORIEL_EXPORT(insert_cd) const char* insert_cd(u32 handle, double size) {
   if (!cd) return give(error);
   instance().machine->insert_cd(std::move(cd));
   return give("");
+}
+// What the guest wrote to a disk that is a snapshot: sectors, and where the next that were written begin and end.
+ORIEL_EXPORT(disk_next_changed) double disk_next_changed(u32 slot, double sector) {
+  const BlockDevice* d = instance().machine->disk(static_cast<DiskSlot>(slot));
+  return d ? static_cast<double>(d->next_changed(static_cast<u64>(sector))) : sector;
+}
+ORIEL_EXPORT(disk_next_unchanged) double disk_next_unchanged(u32 slot, double sector) {
+  const BlockDevice* d = instance().machine->disk(static_cast<DiskSlot>(slot));
+  return d ? static_cast<double>(d->next_unchanged(static_cast<u64>(sector))) : sector;
+}
+ORIEL_EXPORT(disk_read) u32 disk_read(u32 slot, double sector, u32 count, u8* to) {
+  BlockDevice* d = instance().machine->disk(static_cast<DiskSlot>(slot));
+  return d && d->read(static_cast<u64>(sector), count, to);
 }
 ORIEL_EXPORT(eject_cd) void eject_cd() { instance().machine->insert_cd(nullptr); }
 ORIEL_EXPORT(flush) u32 flush() { return instance().machine->flush_disks(); }

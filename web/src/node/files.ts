@@ -33,7 +33,7 @@ export function readWhole(path: string): Uint8Array {
   }
 }
 
-/** A kernel, an initrd or firmware: never empty. */
+/** Firmware: never empty. */
 export function readInput(path: string): Uint8Array {
   const bytes = readWhole(path);
   if (bytes.length === 0) throw new UsageError(`${path}: is empty`);
@@ -139,7 +139,7 @@ class Lock {
   }
 }
 
-/** An image file. Opening locks it when it will be written. */
+/** An image file, or a kernel or initrd. Opening locks it when it will be written. */
 export class ImageFile implements ByteStore {
   readonly size: number;
 
@@ -162,7 +162,8 @@ export class ImageFile implements ByteStore {
       throw new UsageError(reason + hint);
     }
     try {
-      if (!fs.fstatSync(fd).isFile()) throw new UsageError(`${path}: not a regular file`);
+      const stat = fs.fstatSync(fd);
+      if (!stat.isFile()) throw new UsageError(`${path}: ${stat.isDirectory() ? REASONS["EISDIR"] : "not a regular file"}`);
       if (writable) return new ImageFile(path, fd, true, Lock.take(path));
       const lockPath = `${fs.realpathSync(path)}.lock`;
       const held = holder(lockPath);

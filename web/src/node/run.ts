@@ -22,11 +22,28 @@ import { ByteSink, TerminalInput } from "./terminal.ts";
 const SLICE_NS = 15e6;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
-/** Opens the images that `o` names; closes those it opened when one of them cannot be. */
-function openImages(o: RunOptions): { images: ImageFile[]; disks: Partial<Record<DiskSlot, Disk>> } {
+/** Not resourceUsage(), which also counts what the parent took when it forked. */
+function peakRssBytes(): number {
+  const status = new TextDecoder().decode(readWhole("/proc/self/status"));
+  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+type OpenedConfig = Pick<MachineConfig, "disks" | "kernel" | "initrd">;
+
+/** Opens the images, kernel and initrd that `o` names; closes those it opened when one of them cannot be. */
+function openImages(o: RunOptions): { images: ImageFile[]; config: OpenedConfig } {
   const images: ImageFile[] = [];
   const disks: Partial<Record<DiskSlot, Disk>> = {};
+  const config: OpenedConfig = { disks };
   try {
+    for (const part of ["kernel", "initrd"] as const) {
+      const path = o[part];
+      if (path === undefined) continue;
+      const store = ImageFile.open(path, false);
+      images.push(store);
+      if (store.size === 0) throw new UsageError(`${path}: is empty`);
+      config[part] = store;
+    }
     for (const slot of ["hda", "hdb", "virtio", "cdrom"] as const) {
       const path = o[slot];
       if (path === undefined) continue;
@@ -38,12 +55,11 @@ function openImages(o: RunOptions): { images: ImageFile[]; disks: Partial<Record
     for (const image of images) image.close();
     throw error;
   }
-  return { images, disks };
+  return { images, config };
 }
 
 /** What the machine is made of, with the files that are read whole. */
-function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
-  const read = (path: string | undefined) => (path === undefined ? undefined : readInput(path));
+function readInputs(o: RunOptions): Omit<MachineConfig, keyof OpenedConfig> {
   return {
     memoryBytes: o.memoryMib * 2 ** 20,
     deterministic: o.deterministic,
@@ -51,9 +67,7 @@ function readInputs(o: RunOptions): Omit<MachineConfig, "disks"> {
     jit: o.jit,
     bios: readInput(o.bios),
     vgabios: readInput(o.vgabios),
-    kernel: read(o.kernel),
     kernelName: o.kernel,
-    initrd: read(o.initrd),
     append: o.append,
     bootOrder: o.boot,
     testDevice: o.testDevice,
@@ -77,14 +91,14 @@ class Run {
   /** Returns the exit status. */
   async main(wasmPath: string): Promise<number> {
     const o = this.o;
-    let inputs: Omit<MachineConfig, "disks"> | undefined = readInputs(o); // before anything is opened or written
+    let inputs: ReturnType<typeof readInputs> | undefined = readInputs(o); // before anything is opened or written
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
     for (const t of [o.serial, o.debugcon]) if (t.kind === "file") checkOutput(t.path);
     const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
 
-    const { images, disks } = openImages(o);
+    const { images, config } = openImages(o);
     try {
-      this.core = await Core.create(module, this.host(), { ...inputs, disks });
+      this.core = await Core.create(module, this.host(), { ...inputs, ...config });
       inputs = undefined; // the core has copies
       this.serial = ByteSink.open(o.serial, process.stdout, openOutput);
       this.debugcon = ByteSink.open(o.debugcon, process.stderr, openOutput);
@@ -242,7 +256,7 @@ class Run {
       instructions: core.instructions(),
       mips: core.instructions() / 1e6 / busySeconds,
       touched_bytes: core.touchedPages() * 4096,
-      peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+      peak_rss_bytes: peakRssBytes(),
       machine: JSON.parse(core.statsJson()) as unknown,
     };
     return `${JSON.stringify(stats, null, 2)}\n`;

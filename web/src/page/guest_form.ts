@@ -31,28 +31,23 @@ export function sizeText(bytes: number): string {
   return `${(bytes / 1024 ** power).toLocaleString("en", { maximumFractionDigits: power ? 1 : 0 })} ${units[power]}`;
 }
 
-async function bytesOf(blob: Blob, name: string): Promise<{ name: string; bytes: Uint8Array }> {
-  if (blob.size === 0) throw new PageError(`${name}: is empty`);
-  try {
-    return { name, bytes: new Uint8Array(await blob.arrayBuffer()) };
-  } catch {
-    throw new PageError(`${name}: cannot be read; was it moved or changed since it was chosen?`);
-  }
-}
-
 /** What to boot, from blobs by their kind. */
-export async function guestConfig(
+export function guestConfig(
   files: { name: string; kind: FileKind; blob: Blob }[],
   rest: Pick<GuestConfig, "memoryMib" | "append" | "bootOrder">,
-): Promise<GuestConfig> {
+): GuestConfig {
   const config: GuestConfig = { disks: {}, deterministic: false, memoryMib: rest.memoryMib };
   const seen = new Map<FileKind, string>();
   for (const { name, kind, blob } of files) {
     const other = seen.get(kind);
     if (other !== undefined) throw new PageError(`${other} and ${name} are both chosen as: ${FILE_KINDS[kind]}`);
     seen.set(kind, name);
-    if (kind === "kernel" || kind === "initrd") config[kind] = await bytesOf(blob, name);
-    else config.disks[kind satisfies DiskSlot] = { name, blob };
+    if (kind === "kernel" || kind === "initrd") {
+      if (blob.size === 0) throw new PageError(`${name}: is empty`);
+      config[kind] = { name, blob };
+    } else {
+      config.disks[kind satisfies DiskSlot] = { name, blob };
+    }
   }
   if (seen.size === 0) throw new PageError("choose a disk, a CD image or a kernel first");
   if (config.initrd && !config.kernel) throw new PageError(`${config.initrd.name}: an initial RAM disk needs a kernel`);

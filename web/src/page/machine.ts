@@ -1,11 +1,15 @@
 // A running machine as the page sees it: its worker, and what the worker says.
-import type { Firmware, FromWorker, GuestConfig, Question, ToWorker, WorkerStatus } from "../protocol.ts";
+import type { Firmware, FromWorker, GuestConfig, NamedBlob, Question, ToWorker, WorkerStatus } from "../protocol.ts";
 
 export interface MachineEvents {
   started(): void;
   status(status: WorkerStatus): void;
   serial(bytes: Uint8Array): void;
   frame(frame: Extract<FromWorker, { type: "frame" }>): void;
+  /** The disks that the guest wrote to. */
+  disks(disks: NamedBlob[]): void;
+  /** Something that was asked for could not be done. */
+  notice(message: string): void;
   /** The machine is gone. `detail`: for a report of a bug. */
   failed(message: string, detail?: string): void;
 }
@@ -74,6 +78,10 @@ export class Machine {
       case "frame":
         this.frameAsked = false;
         return this.events.frame(message);
+      case "disks":
+        return this.events.disks(message.disks);
+      case "notice":
+        return this.events.notice(message.message);
       case "answer":
         this.questions.get(message.id)?.(message.text);
         this.questions.delete(message.id);

@@ -1,7 +1,7 @@
 // The page: puts the form, the machine, its screen and its serial terminal together.
 //
 // For tests and the curious, `window.oriel` drives it from a script; see OrielApi at the end.
-import type { RunState, WorkerStatus } from "../protocol.ts";
+import type { NamedBlob, RunState, WorkerStatus } from "../protocol.ts";
 import type { FileKind } from "./guess.ts";
 import { loadFirmware, PageError } from "./firmware.ts";
 import { byId, guestConfig, GuestForm } from "./guest_form.ts";
@@ -66,6 +66,9 @@ class Page {
   private readonly reset = byId<HTMLButtonElement>("reset");
   private readonly power = byId<HTMLButtonElement>("power");
   private readonly sendKeys = byId<HTMLSelectElement>("send-keys");
+  private readonly saveDisk = byId<HTMLButtonElement>("save-disk");
+  private readonly insertCd = byId<HTMLButtonElement>("insert-cd");
+  private readonly ejectCd = byId<HTMLButtonElement>("eject-cd");
   private readonly error = byId("error");
 
   private readonly screen = new ScreenView(byId<HTMLCanvasElement>("canvas"), byId("screen"));
@@ -105,6 +108,15 @@ class Page {
       this.sendKeys.value = "";
       byId("canvas").focus({ preventScroll: true });
     });
+    this.saveDisk.addEventListener("click", () => this.machine?.send({ type: "disks" }));
+    const cdFile = byId<HTMLInputElement>("cd-file");
+    this.insertCd.addEventListener("click", () => cdFile.click());
+    cdFile.addEventListener("change", () => {
+      const [file] = cdFile.files ?? [];
+      if (file) this.machine?.send({ type: "cd", cd: { name: file.name, blob: file } });
+      cdFile.value = "";
+    });
+    this.ejectCd.addEventListener("click", () => this.machine?.send({ type: "cd", cd: undefined }));
     byId("fullscreen").addEventListener("click", () => void this.fullScreen());
     byId("serial-clear").addEventListener("click", () => this.serial.clear());
     byId("error-close").addEventListener("click", () => this.hideError());
@@ -152,6 +164,8 @@ class Page {
         status: (status) => this.onStatus(status),
         serial: (bytes) => this.serial.write(bytes),
         frame: (frame) => this.screen.draw(frame),
+        disks: (disks) => this.saveDisks(disks),
+        notice: (message) => this.showError(message),
         failed: (message, detail) => this.onFailed(message, detail),
       });
     } catch (error) {
@@ -206,6 +220,7 @@ class Page {
     this.pause.disabled = !on || ended;
     this.reset.disabled = !on;
     this.power.disabled = this.sendKeys.disabled = !on || ended || state === "paused";
+    this.saveDisk.disabled = this.insertCd.disabled = this.ejectCd.disabled = !on;
     byId("next-start").hidden = !this.busy;
     byId("overlay").textContent = OVERLAY_TEXT[state] ?? "";
     byId("screen").classList.toggle("dimmed", state === "paused" || ended);
@@ -235,6 +250,18 @@ class Page {
       ...down.reverse().map((code) => ({ code, down: false, afterNs: TYPING_NS })),
     ];
     this.machine?.send({ type: "keys", events });
+  }
+
+  /** Gives each disk to the browser as a download. */
+  private saveDisks(disks: NamedBlob[]): void {
+    if (disks.length === 0) this.showError("the guest has written nothing to a disk so far");
+    for (const { name, blob } of disks) {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once the download has begun
+    }
   }
 
   private async fullScreen(): Promise<void> {
@@ -274,7 +301,7 @@ async function configOf(api: ApiConfig): ReturnType<GuestForm["config"]> {
     const blob = typeof file === "string" ? await (await fetch(file)).blob() : file;
     files.push({ name: typeof file === "string" ? file : kind, kind, blob });
   }
-  const config = await guestConfig(files, { memoryMib: memoryMiB ?? 512, append, bootOrder: boot });
+  const config = guestConfig(files, { memoryMib: memoryMiB ?? 512, append, bootOrder: boot });
   return { ...config, deterministic: deterministic ?? false, hashEvery, maxInstructions };
 }
 

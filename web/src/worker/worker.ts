@@ -1,7 +1,7 @@
 // The CPU worker: runs the machine in slices. Between two slices it takes the page's messages; when the guest
 // is idle it sleeps until the guest's next timer or the next message.
 import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, type CoreHost } from "../core.ts";
-import type { FromWorker, GuestConfig, KeyEventMessage, RunState, ToWorker } from "../protocol.ts";
+import type { FromWorker, GuestConfig, KeyEventMessage, NamedBlob, RunState, ToWorker } from "../protocol.ts";
 import { BlobStore } from "./blob_store.ts";
 
 const SLICE_NS = 6e6;
@@ -75,9 +75,9 @@ class CpuWorker {
       deterministic: config.deterministic,
       bios: firmware.bios,
       vgabios: firmware.vgabios,
-      kernel: config.kernel?.bytes,
+      kernel: config.kernel && new BlobStore(config.kernel.blob),
       kernelName: config.kernel?.name,
-      initrd: config.initrd?.bytes,
+      initrd: config.initrd && new BlobStore(config.initrd.blob),
       append: config.append,
       bootOrder: config.bootOrder,
       disks,
@@ -139,6 +139,16 @@ class CpuWorker {
       case "frame":
         this.frame(core);
         break;
+      case "cd":
+        this.attempt(() => {
+          if (message.cd) core.insertCd({ store: new BlobStore(message.cd.blob), snapshot: false, name: message.cd.name });
+          else core.ejectCd();
+        });
+        this.wake();
+        break;
+      case "disks":
+        this.attempt(() => post({ type: "disks", disks: this.changedDisks(core) }));
+        break;
       case "ask":
         post({
           type: "answer",
@@ -152,6 +162,32 @@ class CpuWorker {
         });
         break;
     }
+  }
+
+  private attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof MachineError)) throw error;
+      post({ type: "notice", message: error.message });
+    }
+  }
+
+  /** The disks that were written to: what is as it was in the image is a part of it, and costs nothing. */
+  private changedDisks(core: Core): NamedBlob[] {
+    const changed: NamedBlob[] = [];
+    for (const slot of ["hda", "hdb", "virtio"] as const) {
+      const disk = this.config?.disks[slot];
+      if (!disk) continue;
+      const parts: BlobPart[] = [];
+      let end = 0;
+      for (const { offset, bytes } of core.changes(slot)) {
+        parts.push(disk.blob.slice(end, offset), bytes);
+        end = offset + bytes.length;
+      }
+      if (parts.length > 0) changed.push({ name: disk.name, blob: new Blob([...parts, disk.blob.slice(end)]) });
+    }
+    return changed;
   }
 
   /** Neither paused nor at its end. */
