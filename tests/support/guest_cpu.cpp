@@ -9,7 +9,8 @@ constexpr u8 kHlt = 0xf4;  // #GP(0) at CPL 3
 constexpr u64 kPresent = 1, kWritable = 2, kUser = 4, kLarge = 0x80, kNoExecute = u64{1} << 63;
 }  // namespace
 
-GuestCpu::GuestCpu() : ram_(new u8[kRamSize]()), mem_(ram_.get(), kRamSize), cpu(mem_, bus_) {
+GuestCpu::GuestCpu()
+    : ram_(new u8[kRamSize]()), mem_(ram_.get(), kRamSize), place_(Cpu::create(mem_, bus_)), cpu(*place_) {
   mem_.set_listener(&cpu);
   mem_.map(0, kRamSize, mem_.ram_region(), 0);
   auto put = [&](u64 pa, u64 v) { mem_.write<u64>(pa, v); };

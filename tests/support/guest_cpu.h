@@ -33,8 +33,10 @@ class GuestCpu {
   PhysMem mem_;
   StubBus bus_;
 
+  std::unique_ptr<Cpu, Cpu::Delete> place_;
+
  public:
-  Cpu cpu;
+  Cpu& cpu;
 };
 
 }  // namespace oriel

@@ -16,10 +16,6 @@ int __imported_wasi_snapshot_preview1_fd_seek(int, long long, int, int) { return
 int __imported_wasi_snapshot_preview1_fd_close(int) { return kEnosys; }
 int __imported_wasi_snapshot_preview1_fd_fdstat_get(int, int) { return kEnosys; }
 [[noreturn]] void __imported_wasi_snapshot_preview1_proc_exit(int) { __builtin_trap(); }
-
-// Debian builds compiler-rt (128-bit division) with stack protectors.
-void* __stack_chk_guard = nullptr;
-[[noreturn]] void __stack_chk_fail() { __builtin_trap(); }
 }
 
 // calloc (linked with --wrap=calloc). libc's clears all it gives, and so makes the host commit memory that the core
