@@ -191,7 +191,7 @@ class Generator {
     const m = (w = false) => `${name} ${this.memory(1, w)}`;
     const imm = () => (size === 8 ? r.below(128) : r.chance(60) ? r.below(256) - 128 : (r.next() & (size === 16 ? 0x7fff : 0x7fffffff)));
     const alu = () => r.pick(["add", "sub", "and", "or", "xor", "cmp", "adc", "sbb", "test"]);
-    switch (r.below(17)) {
+    switch (r.below(18)) {
       case 0: case 1: return { lines: [`${alu()} ${g()}, ${g()}`] };
       case 2: { const op = alu(); return { lines: [op === "test" ? `test ${m()}, ${g()}` : `${op} ${g()}, ${m()}`] }; }
       case 3: return { lines: [`${alu()} ${g()}, ${imm()}`] };
@@ -207,6 +207,10 @@ class Generator {
       case 13: { const s = size === 8 ? 32 : size; return { lines: [`${r.pick(["bsf", "bsr", "popcnt", "tzcnt", "lzcnt"])} ${this.gpr(s)}, ${this.gpr(s)}`] }; }
       case 14: { const s = size === 8 ? 32 : size; return { lines: [`${r.pick(["shld", "shrd"])} ${this.gpr(s)}, ${this.gpr(s)}, ${r.pick(["cl", String(r.below(40))])}`] }; }
       case 15: { const s = size === 8 ? 32 : size; return { lines: [`${r.pick(["bt", "bts", "btr", "btc"])} ${this.gpr(s)}, ${r.chance(50) ? this.gpr(s) : String(r.below(70))}`] }; }
+      case 16: {
+        const g32 = this.gpr(32);
+        return { lines: [`and ${g32}, ${r.pick([31, 1023])}`, `${r.pick(["bt", "bts", "btr", "btc"])} ${this.memory(1, true)}, ${g32}`] };
+      }
       default: return { lines: [`lea ${this.word()}, [${this.word()} + ${this.word()} * ${r.pick([1, 2, 4, 8])} + ${r.below(1000)}]`] };
     }
   }

@@ -31,6 +31,7 @@ void commit_flags(Cpu& c, u32 kind, u64 a64, u64 b64) {
         c.cc_res = sext(a);
         c.cc_aux = (b64 & 1) << 63;
         break;
+      case FlagOp::kDouble: flags_shift(c, sext(a), b64 & 1, b64 >> 1 & 1); break;
       case FlagOp::kCompare:
         c.set_arith_flags((a ? u32{kCF} : 0) | (b ? u32{kZF} : 0) | (a && b ? u32{kPF} : 0));
         break;

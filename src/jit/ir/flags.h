@@ -19,7 +19,8 @@ enum class FlagOp : u8 {
   kShl,    // a << b, b from 1 to the operand's bits - 1
   kShr,
   kSar,
-  kMul,  // the result a; CF = OF = b
+  kMul,     // the result a; CF = OF = b
+  kDouble,  // the result a; CF is bit 0 of b, OF bit 1
   // CF = a, ZF = b; PF = both (unordered). The rest 0
   kCompare,
   kTest,  // CF = a, ZF = b, the rest 0

@@ -76,9 +76,8 @@ Value Lifter::effective_address() {
 }
 
 // Segments other than FS and GS are flat: a unit is entered only then.
-Value Lifter::linear(bool write, unsigned size) {
+Value Lifter::linear_at(Value off, bool write, unsigned size) {
   const unsigned s = insn_->seg;
-  const Value off = effective_address();
   if (s != kFS && s != kGS) return off;
   const u64 place = kSegOffset + s * sizeof(SegCache);
   if (!long_) {
@@ -210,6 +209,9 @@ Value Lifter::known_condition(unsigned cc) {
       return 0;
     case FlagOp::kMul:
       if (c == kB || c == kO) return bit(flags_.b);
+      return 0;
+    case FlagOp::kDouble:
+      if (c == kB) return bit(bin_c(IrOp::kAnd, type_of(flags_.b), flags_.b, 1));
       return 0;
     default: return 0;
   }

@@ -65,7 +65,8 @@ class Lifter {
   // ---- memory ----
   bool address_ok() const;  // whether linear() can make the memory operand's address
   Value effective_address();
-  Value linear(bool write, unsigned size);
+  Value linear(bool write, unsigned size) { return linear_at(effective_address(), write, size); }
+  Value linear_at(Value off, bool write, unsigned size);
   Value load(Value lin, unsigned size) { return load_at(emit(IrOp::kProbe, word_, lin, 0, 0, 0, size), size); }
   Value load_at(Value host, unsigned size) { return emit(IrOp::kLoadAt, type_for(size), host, 0, 0, 0, size); }
   Value probe_write(Value lin, unsigned size) { return emit(IrOp::kProbe, word_, lin, 0, 0, 1, size); }
@@ -166,6 +167,9 @@ class Lifter {
   bool rotate(bool right, unsigned size);
   void set_carry_overflow(Value cf, Value of);
   bool bit(bool immediate);
+  bool double_shift(bool left, bool by_cl);
+  bool count_bits();
+  bool string_once();
   void binary(IrOp op, const Place& dst, Value src);
   void compare(Value a, Value b, unsigned size);
   void add_carry(bool subtract, const Place& dst, Value src);

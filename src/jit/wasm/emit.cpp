@@ -621,6 +621,14 @@ void Emitter::compute(Value v) {
       w_.op(kLocalGet, b);
       if (long_) w_.op(kI32WrapI64);
       w_.op(kElse);
+      // Comparisons of numbers have it in the first.
+      w_.op(kLocalGet, kind);
+      w_.i32(flag_kind(FlagOp::kCompare, 0));
+      w_.op(kI32GeU);
+      w_.op(kIf, kWasmI32);
+      w_.op(kLocalGet, a);
+      if (long_) w_.op(kI32WrapI64);
+      w_.op(kElse);
       w_.op(kLocalGet, kind);
       w_.op(kIf, kWasmI32);
       w_.op(kLocalGet, kind);
@@ -637,8 +645,7 @@ void Emitter::compute(Value v) {
       w_.i64(63);
       w_.op(kI64ShrU);
       w_.op(kI32WrapI64);
-      w_.op(kEnd);
-      w_.op(kEnd);
+      for (int k = 0; k < 3; k++) w_.op(kEnd);
       free_temps_[static_cast<usize>(Type::kI32)].push_back(kind);
       for (u32 l : {a, b}) free_temps_[static_cast<usize>(word_)].push_back(l);
       return;

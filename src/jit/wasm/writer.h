@@ -49,6 +49,7 @@ enum WasmOp : u8 {
   kI32Ne = 0x47,
   kI32LtS = 0x48,
   kI32LtU = 0x49,
+  kI32GeU = 0x4f,
   kI64Ne = 0x52,
   kI32Add = 0x6a,
   kI32Sub = 0x6b,
