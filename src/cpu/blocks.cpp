@@ -245,6 +245,7 @@ Block* BlockCache::find(u64 lin) {
   j.lin = lin;
   j.key = c_.code_key;
   j.block = b;
+  j.code = 0;
   return b;
 }
 

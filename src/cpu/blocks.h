@@ -84,13 +84,20 @@ class BlockCache {
   // Bytes that other code than blocks was made from, within one page: invalidate() is called when they are written.
   void note_code(u64 pa, unsigned bytes);
 
- private:
+  // A direct-mapped cache, in which compiled code looks too.
   struct alignas(32) Jump {
     u64 lin;
     u64 key;  // Cpu::code_key when it was entered
     Block* block;
+    u32 code;  // the compiled tiers': 0 or how their code for it is entered
   };
-  static constexpr unsigned kJumpBits = 14, kHashBits = 16;
+  static constexpr unsigned kJumpBits = 14;
+  const Jump* jumps() const { return jumps_; }
+  // For the block that find_fast() or find() gave for `lin`, until the cache forgets it.
+  void note_compiled(u64 lin, u32 code) { jumps_[jump_index(lin)].code = code; }
+
+ private:
+  static constexpr unsigned kHashBits = 16;
   static unsigned jump_index(u64 lin) {
     return static_cast<unsigned>(lin ^ lin >> kJumpBits) & ((1u << kJumpBits) - 1);
   }

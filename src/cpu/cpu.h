@@ -229,9 +229,10 @@ bool exec_invalid(Cpu& c, const Insn& i);
 struct JitState {
   u32 budget = 0;     // instructions that may still retire
   u32 exit = 0;       // address of the Site at which a unit was left
+  u32 entry = 0;      // where a unit is entered: BlockCache::Jump::code
   u32 flag_kind = 0;  // lazy flags as a unit left them (jit/ir/flags.h)
   u64 flag_a = 0, flag_b = 0;
-  u64 page = 0;    // linear address of the page of the unit that is entered or was left
+  u64 page = 0;    // linear address of the page of the unit that was left
   u32 raised = 0;  // an instruction that was called as a function would raise an exception
 };
 
@@ -340,7 +341,7 @@ class Cpu final : public PhysMemListener {
   Exit execute(u64 limit);
   // The instruction at `ip`, fault_rip its address. `next`: control goes on behind it; else rip is where.
   Exit execute_one(bool& next);
-  bool enter_block(u64 limit);
+  bool enter_block(u64 limit, Block*& whole);
   enum class EventAction : u8 { kGo, kAgain, kHalted, kExit, kShutdown };
   EventAction handle_events(bool& single);
   // Retired instructions as of the instruction being executed (usable inside bus callbacks).

@@ -676,13 +676,15 @@ Cpu::Exit call_executor(Cpu& c, Left& left) {
 
 }  // namespace
 
-// Begins the block at c.rip, or as much of it as the instruction limit and CS.limit allow. False: the fetch raised.
-bool Cpu::enter_block(u64 limit) {
+// Begins the block at c.rip, or as much of it as the instruction limit and CS.limit allow; `whole`: the block, if all
+// of it. False: the fetch raised.
+bool Cpu::enter_block(u64 limit, Block*& whole) {
+  whole = nullptr;
   ip = ip_start;
   fault_rip = rip;
   if (rip > fetch_limit) return raise(kGP, 0);
   const u64 lin = (seg[kCS].lin + rip) & lin_mask;
-  const Block* b = blocks->find_fast(lin);
+  Block* b = blocks->find_fast(lin);
   if (!b) b = blocks->find(lin);
   if (!b) return false;
   u64 n = std::min<u64>(b->count, limit - icount);
@@ -691,7 +693,8 @@ bool Cpu::enter_block(u64 limit) {
     if (rip + b->insns[0].len - 1 > fetch_limit) return raise(kGP, 0);
     n = 1;
   }
-  ip = ip_start = n == b->count ? b->insns : blocks->prefix(*b, static_cast<unsigned>(n));
+  if (n == b->count) whole = b;
+  ip = ip_start = whole ? b->insns : blocks->prefix(*b, static_cast<unsigned>(n));
   ip_end = ip + n;
   block_rip = rip;
   return true;
@@ -709,20 +712,25 @@ Cpu::Exit Cpu::execute_one(bool& next) {
 }
 
 Cpu::Exit Cpu::execute(u64 limit) {
-  for (;;) {
-    if (!enter_block(limit)) {
+  for (bool ask = true;;) {
+    Block* block;
+    if (!enter_block(limit, block)) {
       ip = ip_start;
       return Exit::kFault;
     }
     Exit e;
-    Left left;
+    Left left = Left::kHot;
     bool next;
-    do {
-      left = run_switch<true>(*this, limit);
-      if (left != Left::kHere) break;
-      fault_rip = block_rip + ip->off;
-      e = execute_one(next);
-    } while (next && ip < ip_end);
+    // Where the compiled tiers have just been asked, something must be executed before they are again.
+    if (!ask || !block || --block->heat != 0) {
+      ask = true;
+      do {
+        left = run_switch<true>(*this, limit);
+        if (left != Left::kHere) break;
+        fault_rip = block_rip + ip->off;
+        e = execute_one(next);
+      } while (next && ip < ip_end);
+    }
     if (left == Left::kDone) {
       ip = ip_start;
       return Exit::kNormal;
@@ -731,9 +739,12 @@ Cpu::Exit Cpu::execute(u64 limit) {
     if (left == Left::kHot) {
       ip = ip_start;
       if (!compiled) continue;
+      const u64 before = icount;
       switch (compiled->run(*blocks->find_fast((seg[kCS].lin + rip) & lin_mask), limit)) {
         case CompiledCode::Ran::kGo:
-          if (events != 0 || icount >= limit) return Exit::kNormal;
+          // An event may need an instruction to be executed before it is due.
+          if (icount != before && (events != 0 || icount >= limit)) return Exit::kNormal;
+          ask = false;
           continue;
         case CompiledCode::Ran::kFault: return Exit::kFault;
         case CompiledCode::Ran::kAgain: return Exit::kAgain;

@@ -18,11 +18,20 @@ class Host {
   virtual void serial_output(unsigned port, const u8* data, usize n) = 0;  // bytes the guest sent on COM1+port
   virtual void debug_output(u8 byte) = 0;                                  // port 0x402 (SeaBIOS)
   // Compiles a WebAssembly module that exports `count` functions "0", "1", ... (jit/wasm/emit.h) and puts them into the
-  // core's table of functions: the slot of the first, or -1 where that cannot be.
-  virtual s32 compile(const u8* module, usize n, u32 count) {
-    static_cast<void>(module), static_cast<void>(n), static_cast<void>(count);
-    return -1;
+  // core's table of functions, each into its slot; where a slot is 0, into a new one, whose number it becomes. False
+  // where that cannot be.
+  virtual bool compile(const u8* module, usize n, u32* slots, u32 count) {
+    static_cast<void>(module), static_cast<void>(n), static_cast<void>(slots), static_cast<void>(count);
+    return false;
   }
+  // Instantiates a module whose exports the modules of later calls of compile() import; it imports the table. False
+  // where the engine does not have what it needs.
+  virtual bool provide(const u8* module, usize n) {
+    static_cast<void>(module), static_cast<void>(n);
+    return false;
+  }
+  // Empties slots, so that the engine can drop what was compiled.
+  virtual void release(const u32* slots, u32 count) { static_cast<void>(slots), static_cast<void>(count); }
 };
 
 }  // namespace oriel

@@ -11,29 +11,43 @@ namespace oriel::jit {
 
 namespace {
 constexpr u64 kPageOff = 0xfff;
-// Frames of compiled code on the engine's stack, of which each takes up to some 2 KiB.
-constexpr u32 kMaxDepth = 128;
 constexpr u32 kNever = ~u32{0};
+// Entries after which a block that waits to be compiled is not left waiting.
+constexpr u32 kPatience = 200, kSoon = 4;
+// What an engine holds for a module besides its code, and for each byte of WebAssembly (its own copy, the code of the
+// baseline compiler, and for some of it that of the optimising one): V8, measured.
+constexpr u64 kModuleBytes = 100 << 10, kBytesPerByte = 6;
 
 u32 address(const void* p) { return static_cast<u32>(reinterpret_cast<uintptr_t>(p)); }
 
 // A unit's function by its slot in the table of functions, of which a function pointer is the index in WebAssembly.
 u32 invoke(u32 slot) { return reinterpret_cast<u32 (*)()>(static_cast<uintptr_t>(slot))(); }
+
+u64 page_of(u64 pa) { return pa & ~kPageOff; }
 }  // namespace
 
 Jit::Jit(Cpu& cpu, Host& host, const Config& config) : c_(cpu), host_(host), config_(config) {
-  addresses_ = {address(&c_.gpr),
-                address(&c_.rip),
-                address(&c_.tlb),
-                address(&c_),
-                address(&c_.jit.budget),
-                address(&c_.jit.exit),
-                address(&c_.jit.flag_kind),
-                address(&c_.jit.flag_a),
-                address(&c_.jit.flag_b),
-                address(&c_.jit.page),
-                0,
-                sizeof(Site)};
+  addresses_.gpr = address(&c_.gpr);
+  addresses_.rip = address(&c_.rip);
+  addresses_.tlb = address(&c_.tlb);
+  addresses_.cpu = address(&c_);
+  addresses_.budget = address(&c_.jit.budget);
+  addresses_.exit = address(&c_.jit.exit);
+  addresses_.entry = address(&c_.jit.entry);
+  addresses_.flag_kind = address(&c_.jit.flag_kind);
+  addresses_.flag_a = address(&c_.jit.flag_a);
+  addresses_.flag_b = address(&c_.jit.flag_b);
+  addresses_.page = address(&c_.jit.page);
+  addresses_.jumps = config.chain ? address(c_.blocks->jumps()) : 0;
+  addresses_.site_bytes = sizeof(Site);
+  config_.max_insns = std::clamp(config_.max_insns, 1u, kMostInsns);
+  config_.threshold = std::max(config_.threshold, 1u);
+  config_.batch = std::max(config_.batch, 1u);
+  if (config_.chain) {
+    const std::vector<u8> module = chain_module(addresses_);
+    config_.chain = host_.provide(module.data(), module.size());
+    if (!config_.chain) addresses_.jumps = 0;
+  }
   c_.compiled = this;
 }
 
@@ -41,107 +55,171 @@ Jit::~Jit() { c_.compiled = nullptr; }
 
 // ---- making units ----------------------------------------------------------------------------------
 
+bool Jit::is_pending(u64 pa, CodeMode mode) const {
+  return std::any_of(pending_.begin(), pending_.end(), [&](const Hot& h) { return h.pa == pa && h.mode == mode; });
+}
+
 void Jit::note_hot(Block& b) {
   b.heat = kNever;
   if (b.mode == CodeMode::k16 || b.pa2 != BlockCache::kNoPage) return;
+  if (is_pending(b.pa, b.mode)) {
+    impatient_ = true;
+    return;
+  }
+  b.heat = kPatience;
   if (pending_.empty()) pending_since_ = c_.icount;
   pending_.push_back({b.pa, b.mode});
 }
 
-std::unique_ptr<Unit> Jit::make_unit(const Entry& e) const {
-  const PhysMem::Page page = c_.mem.page(e.pa);
+Jit::Entry* Jit::entry_at(u64 pa, CodeMode mode) const {
+  const auto it = pages_.find(static_cast<u32>(pa >> 12));
+  if (it == pages_.end()) return nullptr;
+  for (const auto& u : it->second)
+    if (u->mode == mode)
+      for (Entry& e : u->entries)
+        if (e.pa == pa) return &e;
+  return nullptr;
+}
+
+std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
+  const PhysMem::Page page = c_.mem.page(at.pa);
   if (!page.host) return nullptr;
   auto unit = std::make_unique<Unit>();
-  unit->pa = e.pa;
-  unit->mode = e.mode;
-  if (!find_region(page.host, config_.max_insns, *unit)) return nullptr;
+  unit->pa = at.pa;
+  unit->mode = at.mode;
+  const auto target_of = [&](u64 offset) {
+    const u64 pa = page_of(at.pa) + offset;
+    if (entry_at(pa, at.mode)) return Target::kElsewhere;
+    const Block* b = c_.blocks->find_physical(pa, at.mode);
+    return !b ? Target::kNever : is_pending(pa, at.mode) ? Target::kEntry : Target::kSeen;
+  };
+  if (!find_region(page.host, config_.max_insns, target_of, *unit)) return nullptr;
   order_blocks(*unit);
   lift(*unit);
   return unit;
 }
 
-void Jit::compile_pending() {
-  const u64 start = host_.monotonic_ns();
-  std::vector<std::unique_ptr<CompiledUnit>> units;
-  std::vector<std::vector<u8>> bodies;
-  for (const Entry& e : pending_) {
-    Block* b = c_.blocks->find_physical(e.pa, e.mode);
-    if (!b || b->unit) continue;
-    const auto unit = make_unit(e);
-    if (!unit) {
-      stats_.refused_total++;
-      continue;
-    }
-    auto cu = std::make_unique<CompiledUnit>();
-    cu->pa = e.pa;
-    cu->mode = e.mode;
-    cu->block = b;
-    for (const IrBlock& block : unit->blocks) {
-      // Steps are numbered in this order.
-      for (const Inst& i : block.insts)
-        if (i.op == IrOp::kStep) cu->sites.push_back({unit->insns[block.first_insn + i.guest], i.guest});
-      if (!block.insn_count) continue;
-      const Insn& last = unit->insns[block.first_insn + block.insn_count - 1];
-      cu->ranges.push_back({unit->insns[block.first_insn].off, static_cast<u16>(last.off + last.len - 1)});
-    }
-    Addresses at = addresses_;
-    at.sites = address(cu->sites.data());
-    bodies.push_back(emit(*unit, at));
-    stats_.insns_total += unit->insns.size();
-    units.push_back(std::move(cu));
+std::unique_ptr<Jit::CompiledUnit> Jit::make_unit(const Unit& ir) const {
+  auto u = std::make_unique<CompiledUnit>();
+  u->page = page_of(ir.pa);
+  u->mode = ir.mode;
+  for (const IrBlock& block : ir.blocks) {
+    // Steps are numbered in this order.
+    for (const Inst& i : block.insts)
+      if (i.op == IrOp::kStep) u->sites.push_back({ir.insns[block.first_insn + i.guest], i.guest});
+    if (!block.insn_count) continue;
+    const Insn& last = ir.insns[block.first_insn + block.insn_count - 1];
+    u->ranges.push_back({ir.insns[block.first_insn].off, static_cast<u16>(last.off + last.len - 1)});
   }
-  pending_.clear();
-  if (units.empty()) return;
-  const std::vector<u8> module = module_of(bodies);
-  const s32 slot = host_.compile(module.data(), module.size(), static_cast<u32>(bodies.size()));
-  if (slot < 0) return;
-  stats_.units_total += units.size();
-  stats_.bytes_total += module.size();
-  stats_.modules_total++;
-  for (usize n = 0; n < units.size(); n++) {
-    CompiledUnit* u = units[n].get();
-    u->slot = static_cast<u32>(slot) + static_cast<u32>(n);
-    attach(u, *u->block);
-    note_code(*u);
-    pages_[static_cast<u32>(u->pa >> 12)].push_back(std::move(units[n]));
-  }
-  stats_.compile_ns_total += host_.monotonic_ns() - start;
+  for (u32 e : ir.entries) u->entries.push_back({u->page + ir.insns[ir.blocks[e].first_insn].off, u.get(), 0, nullptr});
+  return u;
 }
 
-void Jit::attach(CompiledUnit* u, Block& b) {
-  u->block = &b;
-  b.unit = u;
+void Jit::compile_pending() {
+  const u64 start = host_.monotonic_ns();
+  Units units;
+  std::vector<Body> bodies;
+  for (const Hot& at : pending_) {
+    Block* b = c_.blocks->find_physical(at.pa, at.mode);
+    if (!b || b->unit) continue;
+    b->heat = kNever;  // if nothing comes of it
+    // Another of this batch may have it as its entry.
+    if (std::any_of(units.begin(), units.end(), [&](const auto& u) {
+          return u->mode == at.mode &&
+                 std::any_of(u->entries.begin(), u->entries.end(), [&](const Entry& e) { return e.pa == at.pa; });
+        }))
+      continue;
+    const auto ir = make_ir(at);
+    if (!ir) {
+      stats_.refused++;
+      continue;
+    }
+    auto unit = make_unit(*ir);
+    Addresses addresses = addresses_;
+    addresses.sites = address(unit->sites.data());
+    bodies.push_back(emit(*ir, addresses));
+    stats_.insns += ir->insns.size();
+    stats_.blocks += ir->blocks.size() - 1;
+    units.push_back(std::move(unit));
+  }
+  pending_.clear();
+  impatient_ = false;
+  if (!units.empty()) install(std::move(units), bodies);
+  stats_.compile_ns += host_.monotonic_ns() - start;
+}
+
+bool Jit::install(Units units, const std::vector<Body>& bodies) {
+  const std::vector<u8> wasm = module_of(bodies, config_.chain);
+  auto module = std::make_unique<Module>();
+  for (usize n = 0; n < bodies.size(); n++) {
+    module->slots.push_back(free_slots_.empty() ? 0 : free_slots_.back());
+    if (!free_slots_.empty()) free_slots_.pop_back();
+  }
+  if (!host_.compile(wasm.data(), wasm.size(), module->slots.data(), static_cast<u32>(bodies.size()))) return false;
+  module->live = units.size();
+  module->bytes = kModuleBytes + wasm.size() * kBytesPerByte;
+  module->used = epoch_;
+  used_bytes_ += module->bytes;
+  used_units_ += static_cast<u32>(units.size());
+  stats_.units += units.size();
+  stats_.wasm_bytes += wasm.size();
+  stats_.modules++;
+  for (usize n = 0; n < units.size(); n++) {
+    CompiledUnit* u = units[n].get();
+    u->slot = module->slots[n];
+    u->module = module.get();
+    for (usize k = 0; k < u->entries.size(); k++) {
+      Entry& e = u->entries[k];
+      e.code = u->slot << kSlotShift | static_cast<u32>(k);
+      Block* b = c_.blocks->find_physical(e.pa, u->mode);
+      if (b && !b->unit && b->pa2 == BlockCache::kNoPage) attach(e, *b);
+    }
+    note_code(*u);
+    pages_[static_cast<u32>(u->page >> 12)].push_back(std::move(units[n]));
+  }
+  modules_.push_back(std::move(module));
+  make_room();
+  return true;
+}
+
+void Jit::attach(Entry& e, Block& b) {
+  e.block = &b;
+  b.unit = &e;
   b.heat = 1;
 }
 
 void Jit::note_code(const CompiledUnit& u) {
-  const u64 page = u.pa & ~kPageOff;
-  for (const auto& r : u.ranges) c_.blocks->note_code(page + r.first, r.last - r.first + 1u);
+  for (const auto& r : u.ranges) c_.blocks->note_code(u.page + r.first, r.last - r.first + 1u);
 }
 
 void Jit::block_added(Block& b) {
   b.heat = config_.threshold;
-  const auto it = pages_.find(static_cast<u32>(b.pa >> 12));
-  if (it == pages_.end()) return;
-  for (const auto& u : it->second)
-    if (u->pa == b.pa && u->mode == b.mode) attach(u.get(), b);
+  if (b.pa2 != BlockCache::kNoPage) return;
+  if (Entry* e = entry_at(b.pa, b.mode)) attach(*e, b);
 }
+
+void Jit::block_dropped(Block& b) { static_cast<Entry*>(b.unit)->block = nullptr; }
 
 void Jit::blocks_flushed() {
   for (const auto& [page, units] : pages_)
     for (const auto& u : units) {
-      u->block = nullptr;
+      for (Entry& e : u->entries) e.block = nullptr;
       note_code(*u);
     }
 }
 
-void Jit::drop(CompiledUnit* u) {
-  if (u->block) {
-    u->block->unit = nullptr;
-    u->block->heat = config_.threshold;
-    u->block = nullptr;
-  }
-  stats_.dropped_total++;
+// ---- dropping them ---------------------------------------------------------------------------------
+
+void Jit::drop(std::unique_ptr<CompiledUnit> u) {
+  for (Entry& e : u->entries)
+    if (e.block) {
+      e.block->unit = nullptr;
+      e.block->heat = config_.threshold;
+    }
+  used_units_--;
+  u->module->live--;
+  dropped_.push_back(std::move(u));
+  c_.new_tlb_gen();  // the jump cache knows it no longer, and a unit that runs is left
 }
 
 u64 Jit::code_written(u64 pa, u32 n) {
@@ -153,9 +231,8 @@ u64 Jit::code_written(u64 pa, u32 n) {
     const bool hit = std::any_of(u->ranges.begin(), u->ranges.end(),
                                  [&](const auto& r) { return r.first <= last && first <= r.last; });
     if (hit) {
-      drop(u.get());
-      dropped_.push_back(std::move(u));
-      c_.new_tlb_gen();  // calls that are under way do not come back to it
+      stats_.invalidations++;
+      drop(std::move(u));
       return true;
     }
     for (const auto& r : u->ranges)
@@ -165,34 +242,76 @@ u64 Jit::code_written(u64 pa, u32 n) {
   return lines;
 }
 
-// A unit is entered by its block only, and goes with it.
-void Jit::block_dropped(Block& b) {
-  auto* u = static_cast<CompiledUnit*>(b.unit);
-  auto& page = pages_[static_cast<u32>(u->pa >> 12)];
-  const auto it = std::find_if(page.begin(), page.end(), [u](const auto& p) { return p.get() == u; });
-  if (it == page.end()) return;  // code_written() is at it
-  drop(u);
-  dropped_.push_back(std::move(*it));
-  page.erase(it);
-}
-
 void Jit::all_dropped() {
   for (auto& [page, units] : pages_)
-    for (auto& u : units) {
-      drop(u.get());
-      dropped_.push_back(std::move(u));
-    }
+    for (auto& u : units) drop(std::move(u));
   pages_.clear();
   pending_.clear();
 }
 
+// Nothing compiled is running: what was dropped can go, and the engine forgets the modules of which nothing is left.
+void Jit::free_dropped() {
+  if (dropped_.empty()) return;
+  dropped_.clear();
+  std::erase_if(modules_, [this](const std::unique_ptr<Module>& m) {
+    if (m->live) return false;
+    host_.release(m->slots.data(), static_cast<u32>(m->slots.size()));
+    free_slots_.insert(free_slots_.end(), m->slots.begin(), m->slots.end());
+    used_bytes_ -= m->bytes;
+    return true;
+  });
+}
+
+// Evicts the modules that have not been used for the longest time when a limit is passed. At seven eighths of it the
+// jump cache is made to forget, so that whatever is in use is looked up anew, and its module marked.
+void Jit::make_room() {
+  auto over = [this](u64 eighths) {
+    return used_bytes_ > config_.cache_bytes / 8 * eighths || used_units_ > u64{config_.cache_units} * eighths / 8;
+  };
+  if (over(7) && !marking_) {
+    marking_ = true;
+    epoch_++;
+    c_.new_tlb_gen();
+  }
+  if (!over(8)) return;
+  marking_ = false;
+  std::vector<Module*> order;
+  for (const auto& m : modules_)
+    if (m->live && m != modules_.back()) order.push_back(m.get());
+  std::sort(order.begin(), order.end(), [](const Module* a, const Module* b) { return a->used < b->used; });
+  std::vector<Module*> evicted;
+  u64 bytes = 0, units = 0;
+  for (Module* m : order) {
+    if (used_bytes_ - bytes <= config_.cache_bytes / 4 * 3 && used_units_ - units <= u64{config_.cache_units} * 3 / 4)
+      break;
+    bytes += m->bytes;
+    units += m->live;
+    evicted.push_back(m);
+  }
+  stats_.evictions += units;
+  for (auto& [page, list] : pages_)
+    std::erase_if(list, [&](std::unique_ptr<CompiledUnit>& u) {
+      if (std::find(evicted.begin(), evicted.end(), u->module) == evicted.end()) return false;
+      drop(std::move(u));
+      return true;
+    });
+  free_dropped();
+}
+
 // ---- running ---------------------------------------------------------------------------------------
 
-Block* Jit::find_unit() {
+const Jit::Entry* Jit::find_entry() {
   const u64 lin = c_.rip & c_.lin_mask;
   Block* b = c_.blocks->find_fast(lin);
   if (!b) b = c_.blocks->find(lin);
-  if (!b || b->unit) return b;
+  if (!b) return nullptr;
+  if (auto* e = static_cast<Entry*>(b->unit)) {
+    stats_.lookup_hits++;
+    e->unit->module->used = epoch_;
+    c_.blocks->note_compiled(lin, e->code);
+    return e;
+  }
+  stats_.lookup_misses++;
   if (--b->heat == 0) note_hot(*b);
   return nullptr;
 }
@@ -202,90 +321,52 @@ void Jit::take_flags() {
   c_.jit.flag_kind = 0;
 }
 
-// Runs the unit of a block at rip; the flags are in Cpu before and after.
-u32 Jit::run_unit(Block& b) {
-  c_.jit.page = c_.rip & ~kPageOff;
-  b.heat = 1;
-  const u32 leave = invoke(static_cast<CompiledUnit*>(b.unit)->slot);
-  take_flags();
-  return leave;
-}
-
 CompiledCode::Ran Jit::run(Block& first, u64 limit) {
-  dropped_.clear();  // nothing compiled is running
+  free_dropped();
   if (!first.unit) note_hot(first);
-  if (!pending_.empty() && (pending_.size() >= config_.batch || c_.icount - pending_since_ > config_.max_wait))
+  if (!pending_.empty() &&
+      (impatient_ || pending_.size() >= config_.batch || c_.icount - pending_since_ > config_.max_wait))
     compile_pending();
-  const bool flat = c_.code_mode == CodeMode::k64 || c_.flat32();
-  if (!first.unit || !flat) {
-    if (first.unit) first.heat = 1;
-    return Ran::kGo;
-  }
+  if (!first.unit) return Ran::kGo;
+  first.heat = 1;
+  if (c_.code_mode != CodeMode::k64 && !c_.flat32()) return Ran::kGo;
   c_.jit.budget = static_cast<u32>(std::min<u64>(limit - c_.icount, 0x7fffffff));
   c_.jit.flag_kind = 0;
   end_ = c_.icount + c_.jit.budget;
-  stats_.enters_total++;
-  u32 leave;
-  for (Block* b = &first;;) {
-    leave = run_unit(*b);
-    if (leave != kLeaveGo) break;
-    b = find_unit();
-    if (!b) {
-      leave = kLeaveCold;
-      break;
-    }
+  stats_.runs++;
+  const u64 begin = c_.icount;
+  u32 leave = kLeaveGo;
+  for (const Entry* e = static_cast<Entry*>(first.unit); e && leave == kLeaveGo;
+       e = leave == kLeaveGo ? find_entry() : nullptr) {
+    c_.jit.entry = e->code;
+    leave = invoke(e->unit->slot);
   }
-  return outcome(leave);
+  const Ran ran = outcome(leave);
+  stats_.retired += c_.icount - begin;
+  return ran;
 }
 
 CompiledCode::Ran Jit::outcome(u32 leave) {
   if (leave == kLeaveStep) return step_outcome_;
+  take_flags();
   c_.icount = retired();
   c_.ip = c_.ip_start;
-  switch (leave) {
-    case kLeaveTier0: {
-      stats_.leaves_total++;
-      c_.icount += c_.jit.exit >> kExitShift;
-      c_.rip = c_.jit.page + (c_.jit.exit & kPageOff);
-      return Ran::kGo;
-    }
-    case kLeaveBudget: return Ran::kGo;
-    default: stats_.cold_total++; return Ran::kGo;
+  if (leave == kLeaveTier0) {
+    stats_.deopts++;
+    c_.icount += c_.jit.exit >> kExitShift;
+    c_.rip = c_.jit.page + (c_.jit.exit & kPageOff);
+  } else if (leave == kLeaveBudget) {
+    // A loop that is left for tier 0 here, perhaps for long: it should be entered here too.
+    Block* b = c_.blocks->find(c_.rip);
+    if (b && !b->unit && b->heat > kSoon && b->heat < kNever / 2) b->heat = kSoon;
   }
-}
-
-u32 Jit::call(u64 return_to) {
-  take_flags();
-  if (depth_ == kMaxDepth) return 1 + kLeaveGo;
-  const u64 key = c_.code_key;
-  depth_++;
-  stats_.calls_total++;
-  u32 leave;
-  for (;;) {
-    Block* b = find_unit();
-    if (!b) {
-      leave = 1 + kLeaveCold;
-      break;
-    }
-    leave = run_unit(*b);
-    if (leave != kLeaveGo) {
-      leave++;
-      break;
-    }
-    if (c_.rip == return_to) {
-      // The caller's code and its page's address are still what they were?
-      leave = c_.code_key == key ? 0 : 1 + kLeaveGo;
-      break;
-    }
-  }
-  depth_--;
-  return leave;
+  return Ran::kGo;
 }
 
 u32 Jit::step(Site* site, u64 page) {
   take_flags();
   site->count++;
-  stats_.steps_total++;
+  stats_.steps++;
   c_.icount = retired() + site->executed;
   c_.ip = c_.ip_start = &site->insn;
   c_.ip_end = c_.ip + 1;
@@ -311,7 +392,7 @@ u32 Jit::step(Site* site, u64 page) {
 u32 Jit::fill(u64 lin, u32 size_and_write) {
   const bool write = size_and_write & 0x100;
   const u64 last = lin + (u64{1} << (size_and_write & 0xff)) - 1;
-  stats_.fills_total++;
+  stats_.fills++;
   if (((lin ^ last) & ~kPageOff) || c_.mmu == kMmuAlign || (c_.long64() && !c_.canonical(lin))) return 0;
   u64 pa;
   if (!c_.fill(lin, write ? Cpu::kWrite : Cpu::kRead, c_.mmu, pa)) return 0;
@@ -320,7 +401,7 @@ u32 Jit::fill(u64 lin, u32 size_and_write) {
 }
 
 u32 Jit::condition(u32 kind, u64 a, u64 b, u32 cc) {
-  stats_.conditions_total++;
+  stats_.conditions++;
   return flag_condition(c_, kind, a, b, cc);
 }
 
@@ -330,22 +411,31 @@ u32 Jit::commit(u32 kind, u64 a, u64 b) {
 }
 
 std::string Jit::stats_json() const {
-  Json j;
-  j.number("units_total", stats_.units_total)
-      .number("instructions_total", stats_.insns_total)
-      .number("wasm_bytes_total", stats_.bytes_total)
-      .number("modules_total", stats_.modules_total)
-      .number("dropped_total", stats_.dropped_total)
-      .number("refused_total", stats_.refused_total)
-      .number("compile_ns_total", stats_.compile_ns_total)
-      .number("enters_total", stats_.enters_total)
-      .number("steps_total", stats_.steps_total)
-      .number("leaves_total", stats_.leaves_total)
-      .number("fills_total", stats_.fills_total)
-      .number("calls_total", stats_.calls_total)
-      .number("cold_total", stats_.cold_total)
-      .number("conditions_total", stats_.conditions_total)
-      .number("simd_calls_total", stats_.simd_calls_total);
+  Json tier1, cache, j;
+  tier1.number("compile_ns_total", stats_.compile_ns)
+      .number("units_compiled_total", stats_.units)
+      .number("blocks_compiled_total", stats_.blocks)
+      .number("instructions_compiled_total", stats_.insns)
+      .number("wasm_bytes_total", stats_.wasm_bytes)
+      .number("modules_total", stats_.modules)
+      .number("refused_total", stats_.refused);
+  cache.number("capacity_bytes", config_.cache_bytes)
+      .number("capacity_units", config_.cache_units)
+      .number("used_bytes", used_bytes_)
+      .number("used_units", used_units_)
+      .number("lookup_hit_total", stats_.lookup_hits)
+      .number("lookup_miss_total", stats_.lookup_misses)
+      .number("evictions_total", stats_.evictions)
+      .number("invalidations_total", stats_.invalidations);
+  j.raw("tier1", tier1.str())
+      .raw("cache", cache.str())
+      .number("instructions_total", stats_.retired)
+      .number("runs_total", stats_.runs)
+      .number("deopt_total", stats_.deopts)
+      .number("steps_total", stats_.steps)
+      .number("fills_total", stats_.fills)
+      .number("conditions_total", stats_.conditions)
+      .number("simd_calls_total", stats_.simd_calls);
   // What tier 0 does for compiled code most often.
   std::unordered_map<u16, u64> by_form;
   for (const auto& [page, units] : pages_)

@@ -1,9 +1,9 @@
 // The compiled tiers: which code is hot, what was made of it, and running it. One object beside each Cpu, where the
 // host has a WebAssembly engine that compiles while the machine runs (host.h: compile()).
 //
-// A unit is compiled for a physical address and a code mode, like a block of tier 0, and may be entered at its first
-// instruction only. It leaves in the ways of jit::Leave; calls of the guest become calls of the engine (call()), so
-// that a return finds its caller's unit still there.
+// A unit is compiled for blocks of a physical page in a code mode, and may be entered at some of them, which are then
+// known to the block cache. It leaves in the ways of jit::Leave; from unit to unit control goes by a tail call, where
+// the jump cache of tier 0 knows the way, else through run().
 #pragma once
 
 #include <memory>
@@ -13,16 +13,10 @@
 
 #include "cpu/blocks.h"
 #include "host/host.h"
+#include "jit/config.h"
 #include "jit/wasm/emit.h"
 
 namespace oriel::jit {
-
-struct Config {
-  u32 threshold = 50;      // entries of a block before it is compiled
-  u32 max_insns = 100;     // guest instructions in a unit
-  u32 batch = 32;          // units compiled together, at most
-  u64 max_wait = 200'000;  // retired instructions that a hot block waits for others to be compiled with it
-};
 
 // A guest instruction of a unit that tier 0 executes inside it.
 struct Site {
@@ -34,9 +28,9 @@ struct Site {
 class Jit final : public CompiledCode {
  public:
   struct Stats {
-    u64 units_total = 0, insns_total = 0, bytes_total = 0, modules_total = 0, dropped_total = 0, refused_total = 0;
-    u64 compile_ns_total = 0, enters_total = 0, steps_total = 0, leaves_total = 0, fills_total = 0, calls_total = 0,
-        cold_total = 0, conditions_total = 0, simd_calls_total = 0;
+    u64 compile_ns = 0, units = 0, blocks = 0, insns = 0, wasm_bytes = 0, modules = 0, refused = 0;
+    u64 lookup_hits = 0, lookup_misses = 0, evictions = 0, invalidations = 0;
+    u64 retired = 0, runs = 0, deopts = 0, steps = 0, fills = 0, conditions = 0, simd_calls = 0;
   };
 
   Jit(Cpu& cpu, Host& host, const Config& config);
@@ -53,7 +47,6 @@ class Jit final : public CompiledCode {
   // Called by compiled code (emit.h: Import).
   u32 fill(u64 lin, u32 size_and_write);
   u32 step(Site* site, u64 page);
-  u32 call(u64 return_to);
   u32 condition(u32 kind, u64 a, u64 b, u32 cc);
   u32 commit(u32 kind, u64 a, u64 b);
   V128 simd(u32 what, V128 a, V128 b);
@@ -61,47 +54,73 @@ class Jit final : public CompiledCode {
   std::string stats_json() const;
 
  private:
-  struct CompiledUnit {
+  struct Module {
+    std::vector<u32> slots;
+    usize live = 0;  // units not dropped
+    u64 bytes = 0;   // what it costs the engine
+    u64 used = 0;    // epoch in which a unit of it was looked up last
+  };
+  struct CompiledUnit;
+  struct Entry {
     u64 pa;
-    CodeMode mode;
+    CompiledUnit* unit;
+    u32 code;  // BlockCache::Jump::code
     Block* block;
+  };
+  struct CompiledUnit {
+    u64 page;  // physical
+    CodeMode mode;
     u32 slot;
-    std::vector<Site> sites;  // compiled code has their addresses: none is added later
+    Module* module;
+    std::vector<Entry> entries;  // blocks have their addresses: none is added later
+    std::vector<Site> sites;     // so has compiled code
     struct Range {
       u16 first, last;
     };
     std::vector<Range> ranges;  // of code bytes in the page
   };
-  struct Entry {
+  using Units = std::vector<std::unique_ptr<CompiledUnit>>;
+  struct Hot {
     u64 pa;
     CodeMode mode;
   };
 
-  // The block at rip if it has a unit; else it is one entry closer to having one.
-  Block* find_unit();
+  // The entry at rip, if there is compiled code; else the block there is one execution closer to having some.
+  const Entry* find_entry();
   void note_hot(Block& b);
+  bool is_pending(u64 pa, CodeMode mode) const;
   void compile_pending();
+  bool install(Units units, const std::vector<Body>& bodies);
   // The IR of what begins at an address, ready to be emitted; null if nothing can be compiled there.
-  std::unique_ptr<Unit> make_unit(const Entry& e) const;
+  std::unique_ptr<Unit> make_ir(const Hot& at) const;
+  std::unique_ptr<CompiledUnit> make_unit(const Unit& ir) const;
+  Entry* entry_at(u64 pa, CodeMode mode) const;
   // The flags as compiled code left them, into Cpu.
   void take_flags();
-  u32 run_unit(Block& b);
   Ran outcome(u32 leave);
-  void attach(CompiledUnit* u, Block& b);
+  void attach(Entry& e, Block& b);
   void note_code(const CompiledUnit& u);
-  void drop(CompiledUnit* u);
+  void drop(std::unique_ptr<CompiledUnit> u);
+  void free_dropped();
+  void make_room();
   u64 retired() const { return end_ - c_.jit.budget; }
 
   Cpu& c_;
   Host& host_;
   Config config_;
   Addresses addresses_;
-  std::vector<Entry> pending_;
+  std::vector<Hot> pending_;
   u64 pending_since_ = 0;
-  std::unordered_map<u32, std::vector<std::unique_ptr<CompiledUnit>>> pages_;
-  std::vector<std::unique_ptr<CompiledUnit>> dropped_;  // may still be on the engine's stack
-  u64 end_ = 0;                                         // icount when the budget is spent
-  u32 depth_ = 0;                                       // calls of the guest inside one another
+  bool impatient_ = false;
+  std::unordered_map<u32, Units> pages_;
+  std::vector<std::unique_ptr<Module>> modules_;
+  Units dropped_;  // one of them may be running
+  std::vector<u32> free_slots_;
+  u64 used_bytes_ = 0;
+  u32 used_units_ = 0;
+  u64 epoch_ = 1;
+  bool marking_ = false;
+  u64 end_ = 0;  // icount when the budget is spent
   Ran step_outcome_ = Ran::kGo;
   Stats stats_;
 };

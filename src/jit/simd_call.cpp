@@ -41,7 +41,7 @@ bool has_denormal(const V128& v, u32 where) {
 }  // namespace
 
 V128 Jit::simd(u32 what, V128 a, V128 b) {
-  stats_.simd_calls_total++;
+  stats_.simd_calls++;
   Insn i{};
   i.op = static_cast<u16>(what);
   i.imm = what >> 16 & 0xff;

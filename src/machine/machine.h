@@ -9,6 +9,7 @@
 #include "base/types.h"
 #include "devices/screen.h"
 #include "host/host.h"
+#include "jit/config.h"
 #include "storage/block.h"
 
 namespace oriel {
@@ -19,11 +20,12 @@ class Jit;
 class BenchPort;
 
 struct MachineConfig {
-  u64 memory_bytes = 512u << 20;        // multiple of 1 MiB, 4 MiB to 3 GiB
-  u8* ram = nullptr;                    // zeroed, memory_bytes long; from the host
-  bool deterministic = false;           // clock = retired instructions; RTC starts at 2000-01-01 00:00:00
-  u32 ns_per_insn = 10;                 // deterministic mode: virtual nanoseconds an instruction takes
-  bool jit = false;                     // compile hot code: only where Host::compile() works
+  u64 memory_bytes = 512u << 20;  // multiple of 1 MiB, 4 MiB to 3 GiB
+  u8* ram = nullptr;              // zeroed, memory_bytes long; from the host
+  bool deterministic = false;     // clock = retired instructions; RTC starts at 2000-01-01 00:00:00
+  u32 ns_per_insn = 10;           // deterministic mode: virtual nanoseconds an instruction takes
+  bool jit = false;               // compile hot code: only where Host::compile() works
+  jit::Config jit_limits;
   std::vector<u8> bios, vgabios;        // images of SeaBIOS and its VGA BIOS
   std::unique_ptr<BlockDevice> hda;     // IDE primary master
   std::unique_ptr<BlockDevice> hdb;     // IDE primary slave

@@ -1,5 +1,6 @@
 // Unit tests of tier 1's front half: which instructions make a unit, the IR that they become, and that any bytes at all
 // get through to WebAssembly (whose semantics the boot tests compare, hash for hash).
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ namespace {
 bool make(const std::vector<u8>& page, u64 entry, CodeMode mode, unsigned max_insns, Unit& unit) {
   unit.pa = 0x5000 + entry;
   unit.mode = mode;
-  if (!find_region(page.data(), max_insns, unit)) return false;
+  if (!find_region(page.data(), max_insns, [](u64) { return Target::kSeen; }, unit)) return false;
   order_blocks(unit);
   lift(unit);
   return true;
@@ -37,18 +38,20 @@ void test_loop() {
   Unit unit;
   CHECK(make(page, 0, CodeMode::k32, 100, unit));
   CHECK(unit.insns.size() == 4);
-  CHECK(unit.blocks.size() == 2);
-  CHECK(unit.blocks[0].checkpoint && unit.blocks[0].longest_path == 4);
+  CHECK(unit.blocks.size() == 3 && unit.entries == std::vector<u32>{1});
+  CHECK(unit.blocks[1].checkpoint && unit.blocks[1].longest_path == 4);
   const std::string text = print(unit);
   const std::string expected =
-      "block 0 insns 3 checkpoint 4\n"
+      "block 0 insns 0\n"
+      "  enter ->1\n"
+      "block 1 insns 3 checkpoint 4\n"
       "  v1 = get.32 ax\n"
       "  v2 = get.32 cx\n"
       "  v3 = add.32 v1 v2\n"
       "  set.32 ax v3\n";
   CHECK(text.compare(0, expected.size(), expected) == 0);
   // The flags of ADD are dead: DEC writes all but CF, which it takes from the operands.
-  CHECK(text.find("branch") != std::string::npos && text.find("->0 ->1") != std::string::npos);
+  CHECK(text.find("branch") != std::string::npos && text.find("->1 ->2") != std::string::npos);
   CHECK(text.find("exit_to") != std::string::npos);
   if (g_failed) std::printf("%s", text.c_str());
 }
@@ -58,10 +61,29 @@ void test_irreducible() {
   const auto page = page_with({0x74, 0x01, 0x41, 0x48, 0x75, 0xfc, 0xc3});
   Unit unit;
   CHECK(make(page, 0, CodeMode::k32, 100, unit));
-  bool exit = false;
-  for (const IrBlock& b : unit.blocks) exit |= b.term == Term::kExit;
-  CHECK(exit);  // the edge that cannot be structured leaves the unit
-  CHECK(!emit(unit, Addresses{}).empty());
+  bool around = false;
+  for (const IrBlock& b : unit.blocks) around |= b.term == Term::kReenter;
+  CHECK(around && unit.entries.size() == 2);  // the edge that cannot be structured goes by way of block 0
+  CHECK(!emit(unit, Addresses{}).bytes.empty());
+}
+
+void test_entries() {
+  // call X; L: dec eax; jnz L; call Y; ret: entered at the start and where the calls return to. What has not been
+  // executed and what belongs to another unit is left out.
+  const auto page = page_with({0xe8, 0, 1, 0, 0, 0x48, 0x75, 0xfd, 0xe8, 0, 1, 0, 0, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k32, 100, unit));
+  CHECK(unit.entries.size() == 3 && unit.insns.size() == 5);
+  for (u64 stop : {5, 13}) {
+    for (Target t : {Target::kNever, Target::kElsewhere}) {
+      Unit less;
+      less.pa = 0x5000;
+      less.mode = CodeMode::k32;
+      CHECK(find_region(page.data(), 100, [&](u64 at) { return at == stop ? t : Target::kSeen; }, less));
+      order_blocks(less);
+      CHECK(less.insns.size() == (stop == 5 ? 1 : 4) && less.entries.size() == (stop == 5 ? 1u : 2u));
+    }
+  }
 }
 
 void test_refused() {
@@ -83,10 +105,10 @@ void test_simd() {
   CHECK(has(text, "fadd.f64") && has(text, "i32x4.add") && has(text, "fp_check") && has(text, "fgt.f64"));
   // CR0 and CR4 are asked once a block, alignment before the probe.
   usize asked = 0;
-  for (const Inst& i : unit.blocks[0].insts) asked += i.op == IrOp::kGet && i.imm == kVarSseOff;
+  for (const Inst& i : unit.blocks[1].insts) asked += i.op == IrOp::kGet && i.imm == kVarSseOff;
   CHECK(asked == 1);
   CHECK(text.find("leave_if", text.find("fadd")) < text.find("probe"));
-  CHECK(!emit(unit, Addresses{}).empty());
+  CHECK(!emit(unit, Addresses{}).bytes.empty());
   if (g_failed) std::printf("%s", text.c_str());
 }
 
@@ -113,8 +135,10 @@ void test_random(unsigned rounds) {
     Unit unit;
     if (!make(page, next() & 4095, mode, 1 + next() % 200, unit)) continue;
     made++;
-    const std::vector<u8> body = emit(unit, Addresses{});
-    CHECK(!body.empty() && module_of({body}).size() > body.size());
+    const Body body = emit(unit, Addresses{});
+    CHECK(!body.bytes.empty() && module_of({body}, true).size() > body.bytes.size());
+    CHECK(std::is_sorted(body.hints.begin(), body.hints.end()));
+    for (u32 at : body.hints) CHECK(body.bytes[at] == 0x04);  // if
   }
   CHECK(made > rounds / 2);
 }
@@ -136,6 +160,12 @@ void test_flags() {
   // The bits above the operand's size do not count.
   const Case cases[] = {
       {FlagOp::kAdd, 0, 0x1ff, 1, true, true, false},
+      {FlagOp::kAdd, 2, 0x7fffffff, 1, false, false, true},
+      {FlagOp::kAdd, 3, u64{1} << 63, u64{1} << 63, true, true, false},
+      {FlagOp::kSub, 2, 0x80000000, 1, false, false, false},
+      {FlagOp::kSub, 3, 7, 7, false, true, false},
+      {FlagOp::kInc, 1, 0x7fff, 1, true, false, true},
+      {FlagOp::kDec, 3, u64{1} << 63, 0, false, false, false},
       {FlagOp::kAdc, 2, 0xffffffff, 0, true, true, false},
       {FlagOp::kSub, 1, 0xdead0001, 0xbeef0002, true, false, true},
       {FlagOp::kSbb, 3, 0, 0, true, false, true},
@@ -158,7 +188,10 @@ void test_flags() {
     CHECK(flag_condition(cpu, kind, t.a, t.b, kE) == t.zf);
     CHECK(flag_condition(cpu, kind, t.a, t.b, kS) == t.sf);
     CHECK(cpu.arith_flags() == (kOF | kPF));
+    bool asked[16];
+    for (unsigned cc = 0; cc < 16; cc++) asked[cc] = flag_condition(cpu, kind, t.a, t.b, cc);
     commit_flags(cpu, kind, t.a, t.b);
+    for (unsigned cc = 0; cc < 16; cc++) CHECK(asked[cc] == cpu.condition(cc));
     CHECK(cpu.cf() == t.cf && cpu.zf() == t.zf && cpu.sf() == t.sf);
   }
 }
@@ -168,6 +201,7 @@ void test_flags() {
 int main() {
   test_loop();
   test_irreducible();
+  test_entries();
   test_refused();
   test_simd();
   test_random(400);

@@ -58,11 +58,14 @@ export interface Disk {
   name: string;
 }
 
+/** The names are those of src/jit/config.h. */
+export type JitLimits = Partial<Record<keyof typeof JIT_LIMIT, number>>;
+
 export interface MachineConfig {
   memoryBytes: number;
   deterministic: boolean;
-  /** Whether hot code is compiled; default false. */
-  jit?: boolean | undefined;
+  /** Compile hot code, within these limits (src/jit/config.h); default: do not. */
+  jit?: JitLimits | undefined;
   /** In the deterministic mode: the virtual nanoseconds that an instruction takes; default 10. */
   nsPerInsn?: number | undefined;
   bios: Uint8Array;
@@ -162,7 +165,7 @@ export interface Exports {
 }
 
 /** What compiled code imports (src/jit/wasm/emit.h), by the names of the core's exports. */
-const JIT_IMPORTS = ["fill", "step", "call", "condition", "commit", "simd"] as const;
+const JIT_IMPORTS = ["fill", "step", "condition", "commit", "simd"] as const;
 
 // Numbered as in wasm_host.cpp.
 const CONFIG_NUMBER = {
@@ -173,6 +176,9 @@ const CONFIG_NUMBER = {
   testDevice: 4,
   jit: 5,
 } as const;
+/** The same: the limits of the compiled tiers. */
+export const JIT_LIMIT = { chain: 6, threshold: 7, maxInsns: 8, cacheBytes: 9, cacheUnits: 10, batch: 11, maxWait: 12 } as const;
+export type JitLimit = keyof typeof JIT_LIMIT;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, append: 2 } as const;
 const CONFIG_STORE = { kernel: 0, initrd: 1 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
@@ -186,18 +192,47 @@ export const DETERMINISTIC_SLICE = 250_000;
 /** Serial input goes through one buffer of this size; what does not fit waits in the host. */
 const INPUT_BUFFER = 4096;
 
-/** Makes the function that puts the functions of a compiled module into the core's table. */
-function installer(exports: Exports): (module: Uint8Array, count: number) => number {
-  const table = exports.__indirect_function_table;
-  const functions = exports as unknown as Record<string, WebAssembly.ImportValue>;
-  const imports: Record<string, WebAssembly.ImportValue> = { m: exports.memory };
-  for (const name of JIT_IMPORTS) imports[name] = functions[`oriel_jit_${name}`] as WebAssembly.ImportValue;
-  return (bytes, count) => {
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { o: imports });
-    const first = table.grow(count);
-    for (let n = 0; n < count; n++) table.set(first + n, instance.exports[String(n)]);
-    return first;
-  };
+/** What the core has compiled goes into its table of functions (src/host/host.h: compile, provide, release). */
+class CodeInstaller {
+  private readonly table: WebAssembly.Table;
+  private readonly imports: Record<string, WebAssembly.ImportValue>;
+
+  constructor(private readonly exports: Exports) {
+    this.table = exports.__indirect_function_table;
+    this.imports = { m: exports.memory };
+    const functions = exports as unknown as Record<string, WebAssembly.ImportValue>;
+    for (const name of JIT_IMPORTS) this.imports[name] = functions[`oriel_jit_${name}`] as WebAssembly.ImportValue;
+  }
+
+  private instantiate(bytes: Uint8Array, imports: Record<string, WebAssembly.ImportValue>): WebAssembly.Exports {
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { o: imports }).exports;
+  }
+
+  provide(bytes: Uint8Array): number {
+    if (!WebAssembly.validate(bytes as BufferSource)) return 0; // an engine without tail calls
+    Object.assign(this.imports, this.instantiate(bytes, { ...this.imports, t: this.table }));
+    return 1;
+  }
+
+  private slots(at: number, count: number): Uint32Array {
+    return new Uint32Array(this.exports.memory.buffer, at >>> 0, count);
+  }
+
+  compile(bytes: Uint8Array, at: number, count: number): number {
+    const functions = this.instantiate(bytes, this.imports);
+    const slots = this.slots(at, count);
+    const missing = slots.filter((s) => s === 0).length;
+    let next = missing ? this.table.grow(missing) : 0;
+    for (let n = 0; n < count; n++) {
+      slots[n] ||= next++;
+      this.table.set(slots[n] as number, functions[String(n)]);
+    }
+    return 1;
+  }
+
+  release(at: number, count: number): void {
+    for (const slot of this.slots(at, count)) this.table.set(slot, null);
+  }
 }
 
 /** An instance of the module with its imports: `host`, and `stores` by their handles. */
@@ -225,13 +260,15 @@ export async function instantiate(
     block_write: (handle: number, offset: number, p: number, n: number) =>
       Number(stores[handle]?.write(offset, view(p, n)) ?? false),
     block_flush: (handle: number) => Number(stores[handle]?.flush() ?? false),
-    compile: (p: number, n: number, count: number) => install(view(p, n), count),
+    compile: (p: number, n: number, slots: number, count: number) => installer?.compile(view(p, n), slots, count) ?? 0,
+    provide: (p: number, n: number) => installer?.provide(view(p, n)) ?? 0,
+    release: (slots: number, count: number) => installer?.release(slots, count),
   };
-  let install = (_module: Uint8Array, _count: number): number => -1;
+  let installer: CodeInstaller | undefined;
   const instance = await WebAssembly.instantiate(module, { oriel: imports });
   const exports = instance.exports as unknown as Exports;
   memory = exports.memory;
-  install = installer(exports);
+  installer = new CodeInstaller(exports);
   exports._initialize();
   return exports;
 }
@@ -262,7 +299,10 @@ export class Core {
     const e = this.exports;
     e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
-    e.oriel_config_number(CONFIG_NUMBER.jit, Number(config.jit ?? false));
+    if (config.jit) {
+      e.oriel_config_number(CONFIG_NUMBER.jit, 1);
+      for (const [name, value] of Object.entries(config.jit)) e.oriel_config_number(JIT_LIMIT[name as JitLimit], value);
+    }
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
     e.oriel_config_number(CONFIG_NUMBER.testDevice, Number(config.testDevice ?? false));

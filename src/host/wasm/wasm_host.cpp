@@ -30,7 +30,11 @@ class WasmHost final : public Host {
     if (port == 0 && script) script->serial_output(data, n);
   }
   void debug_output(u8 byte) override { imports::debug_output(byte); }
-  s32 compile(const u8* module, usize n, u32 count) override { return imports::compile(module, n, count); }
+  bool compile(const u8* module, usize n, u32* slots, u32 count) override {
+    return imports::compile(module, n, slots, count) != 0;
+  }
+  bool provide(const u8* module, usize n) override { return imports::provide(module, n) != 0; }
+  void release(const u32* slots, u32 count) override { imports::release(slots, count); }
 };
 
 class HostStore final : public ByteStore {
@@ -100,7 +104,21 @@ bool can_allocate(usize n) {
 
 // ---- Configuration, before create ------------------------------------------------------------------
 
-enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice, kJit };
+enum class ConfigNumber : u32 {
+  kMemoryBytes,
+  kDeterministic,
+  kNsPerInsn,
+  kBootOrder,
+  kTestDevice,
+  kJit,
+  kJitChain,
+  kJitThreshold,
+  kJitMaxInsns,
+  kJitCacheBytes,
+  kJitCacheUnits,
+  kJitBatch,
+  kJitMaxWait
+};
 enum class ConfigBlob : u32 { kBios, kVgaBios, kAppend };
 enum class ConfigStore : u32 { kKernel, kInitrd };
 
@@ -113,6 +131,13 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
     case ConfigNumber::kTestDevice: c.test_device = value != 0; break;
     case ConfigNumber::kJit: c.jit = value != 0; break;
+    case ConfigNumber::kJitChain: c.jit_limits.chain = value != 0; break;
+    case ConfigNumber::kJitThreshold: c.jit_limits.threshold = static_cast<u32>(value); break;
+    case ConfigNumber::kJitMaxInsns: c.jit_limits.max_insns = static_cast<u32>(value); break;
+    case ConfigNumber::kJitCacheBytes: c.jit_limits.cache_bytes = static_cast<u64>(value); break;
+    case ConfigNumber::kJitCacheUnits: c.jit_limits.cache_units = static_cast<u32>(value); break;
+    case ConfigNumber::kJitBatch: c.jit_limits.batch = static_cast<u32>(value); break;
+    case ConfigNumber::kJitMaxWait: c.jit_limits.max_wait = static_cast<u64>(value); break;
   }
 }
 
@@ -228,7 +253,6 @@ ORIEL_EXPORT(flush) u32 flush() { return instance().machine->flush_disks(); }
 
 ORIEL_EXPORT(jit_fill) u32 jit_fill(u64 lin, u32 size_and_write) { return compiler->fill(lin, size_and_write); }
 ORIEL_EXPORT(jit_step) u32 jit_step(jit::Site* site, u64 page) { return compiler->step(site, page); }
-ORIEL_EXPORT(jit_call) u32 jit_call(u64 return_to) { return compiler->call(return_to); }
 ORIEL_EXPORT(jit_condition) u32 jit_condition(u32 kind, u64 a, u64 b, u32 cc) {
   return compiler->condition(kind, a, b, cc);
 }

@@ -21,6 +21,8 @@ ORIEL_IMPORT(block_write) u32 block_write(u32 handle, double offset, const void*
 ORIEL_IMPORT(block_flush) u32 block_flush(u32 handle);
 
 // Host::compile().
-ORIEL_IMPORT(compile) s32 compile(const u8* module, usize n, u32 count);
+ORIEL_IMPORT(compile) u32 compile(const u8* module, usize n, u32* slots, u32 count);
+ORIEL_IMPORT(provide) u32 provide(const u8* module, usize n);
+ORIEL_IMPORT(release) void release(const u32* slots, u32 count);
 
 }  // namespace oriel::imports

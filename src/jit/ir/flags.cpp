@@ -41,13 +41,57 @@ void commit_flags(Cpu& c, u32 kind, u64 a64, u64 b64) {
   });
 }
 
+namespace {
+
+// What the condition codes are made of, of an operation on two numbers that are shifted to the top of 64 bits.
+struct Outcome {
+  bool o, b, e, s;
+};
+
+bool holds(const Outcome& f, unsigned cc) {
+  bool v = false;
+  switch (cc >> 1) {
+    case 0: v = f.o; break;
+    case 1: v = f.b; break;
+    case 2: v = f.e; break;
+    case 3: v = f.b || f.e; break;
+    case 4: v = f.s; break;
+    case 6: v = f.s != f.o; break;
+    case 7: v = f.e || f.s != f.o; break;
+    default: break;
+  }
+  return v != (cc & 1);
+}
+
+}  // namespace
+
 bool flag_condition(Cpu& c, u32 kind, u64 a, u64 b, unsigned cc) {
+  const unsigned shift = 64 - (8u << (kind & 3));
+  const u64 x = a << shift, y = b << shift, one = u64{1} << shift;
+  const bool parity = cc >> 1 == 5;
+  switch (parity ? FlagOp::kCpu : static_cast<FlagOp>(kind >> 2)) {
+    case FlagOp::kLogic: return holds({false, false, x == 0, x >> 63 != 0}, cc);
+    case FlagOp::kSub: return holds({((x ^ y) & (x ^ (x - y))) >> 63 != 0, x < y, x == y, (x - y) >> 63 != 0}, cc);
+    case FlagOp::kAdd: {
+      const u64 r = x + y;
+      return holds({((x ^ r) & (y ^ r)) >> 63 != 0, r < x, r == 0, r >> 63 != 0}, cc);
+    }
+    case FlagOp::kInc: {
+      const u64 r = x + one;
+      return holds({r == u64{1} << 63, (b & 1) != 0, r == 0, r >> 63 != 0}, cc);
+    }
+    case FlagOp::kDec: {
+      const u64 r = x - one;
+      return holds({x == u64{1} << 63, (b & 1) != 0, r == 0, r >> 63 != 0}, cc);
+    }
+    default: break;
+  }
   const u64 res = c.cc_res, aux = c.cc_aux;
   commit_flags(c, kind, a, b);
-  const bool holds = c.condition(cc);
+  const bool v = c.condition(cc);
   c.cc_res = res;
   c.cc_aux = aux;
-  return holds;
+  return v;
 }
 
 }  // namespace oriel::jit

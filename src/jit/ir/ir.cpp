@@ -15,7 +15,7 @@ std::string print(const Unit& unit) {
   static const char* const types[] = {"", ".32", ".64", ".f32", ".f64", ".v128", ""};
   static const char* const vars[kVarCount] = {"ax",  "cx",  "dx",  "bx",  "sp",  "bp",  "si", "di", "r8", "r9",
                                               "r10", "r11", "r12", "r13", "r14", "r15", "fk", "fa", "fb"};
-  static const char* const terms[] = {"jump", "branch", "exit", "exit_to", "call", "call_to"};
+  static const char* const terms[] = {"enter", "jump", "branch", "reenter", "exit", "exit_to"};
   std::string s;
   for (usize n = 0; n < unit.blocks.size(); n++) {
     const IrBlock& b = unit.blocks[n];
@@ -42,9 +42,13 @@ std::string print(const Unit& unit) {
     }
     s += std::string("  ") + terms[static_cast<usize>(b.term)];
     if (b.value) s += " v" + std::to_string(b.value);
-    if (b.term == Term::kExit || b.term == Term::kCall) s += " page+" + std::to_string(b.offset);
-    for (u32 to : b.succ)
-      if (to != kNoBlock) s += " ->" + std::to_string(to);
+    if (b.term == Term::kExit) s += " page+" + std::to_string(b.offset);
+    if (b.term == Term::kReenter) s += " " + std::to_string(b.offset);
+    if (b.term != Term::kReenter)
+      for (u32 to : b.succ)
+        if (to != kNoBlock) s += " ->" + std::to_string(to);
+    if (b.term == Term::kEnter)
+      for (u32 to : unit.entries) s += " ->" + std::to_string(to);
     s += "\n";
   }
   return s;

@@ -68,12 +68,12 @@ struct Inst {
 
 // How a block ends.
 enum class Term : u8 {
-  kJump,    // to succ[0]
-  kBranch,  // value ? succ[0] : succ[1]
-  kExit,    // to a known address outside the unit: `offset` from the start of the page
-  kExitTo,  // to the address `value`
-  kCall,    // the return address is pushed; to `offset` from the page, and after the return to succ[0]
-  kCallTo,  // the same to the address `value`
+  kEnter,    // block 0 only: to the entry that JitState::entry names
+  kJump,     // to succ[0]
+  kBranch,   // value ? succ[0] : succ[1]
+  kReenter,  // to entry number `offset`, by way of block 0, which is succ[0]
+  kExit,     // to a known address outside the unit: `offset` from the start of the page
+  kExitTo,   // to the address `value`
 };
 
 constexpr u32 kNoBlock = ~u32{0};
@@ -86,16 +86,19 @@ struct IrBlock {
   Value value = 0;
   s64 offset = 0;
   u32 succ[2] = {kNoBlock, kNoBlock};
-  // A place where the remaining budget is checked: the entry, loop headers, and where calls return to.
+  // A place where the remaining budget is checked: the entries and loop headers.
   bool checkpoint = false;
   u32 longest_path = 0;  // checkpoints: instructions that may retire before the next one
 };
 
 struct Unit {
-  u64 pa = 0;  // of the entry
+  u64 pa = 0;  // of the first entry
   CodeMode mode = CodeMode::k64;
   std::vector<Insn> insns;      // all guest instructions, in block order; `off` is the offset in the page
-  std::vector<IrBlock> blocks;  // [0] is the entry
+  std::vector<IrBlock> blocks;  // [0] has no instructions and goes to the entries
+  std::vector<u32> entries;     // blocks at which the unit may be entered
+  // Whether block 0 has to choose.
+  bool dispatches() const { return entries.size() > 1; }
   Type word() const { return mode == CodeMode::k64 ? Type::kI64 : Type::kI32; }
 };
 

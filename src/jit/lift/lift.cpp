@@ -1,5 +1,7 @@
 #include "jit/lift/lift.h"
 
+#include <algorithm>
+
 #include "jit/cpu_layout.h"
 #include "jit/lift/lifter.h"
 
@@ -256,21 +258,20 @@ void Lifter::block(u32 n) {
   block_ = &unit_.blocks[n];
   guest_ = 0;
   // The flags are known at the start if every block that control comes from left the same kind; those behind are not
-  // lifted yet, and a call leaves anything.
+  // lifted yet, and who enters the unit leaves anything.
   flags_ = Flags{};
+  const bool entry = std::find(unit_.entries.begin(), unit_.entries.end(), n) != unit_.entries.end();
   bool first = true;
-  for (u32 p = 0; p < unit_.blocks.size(); p++) {
+  for (u32 p = 1; p < unit_.blocks.size() && !entry; p++) {
     const IrBlock& from = unit_.blocks[p];
     if (from.succ[0] != n && from.succ[1] != n) continue;
     const Flags& f = flag_out_[p];
-    const bool same = p < n && f.known && from.term != Term::kCall && from.term != Term::kCallTo &&
-                      (first || (flags_.known && f.op == flags_.op && f.size == flags_.size));
+    const bool same = p < n && f.known && (first || (flags_.known && f.op == flags_.op && f.size == flags_.size));
     flags_ = same ? f : Flags{};
     first = false;
     if (!same) break;
   }
-  if (n == 0 && first) flags_.known = true;  // FlagOp::kCpu
-  flags_.cf = flags_.x = flags_.y = 0;       // values of the other block
+  flags_.cf = flags_.x = flags_.y = 0;  // values of the other block
   simd_begin_block();
   if (flags_.known && flags_.op != FlagOp::kCpu) {
     flags_.a = from_word(get(kVarFlagA), flags_.size);

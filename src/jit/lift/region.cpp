@@ -68,16 +68,26 @@ struct Finder {
   const u8* page;
   Unit& unit;
   unsigned max_insns;
-  std::map<s64, Insn> insns;  // by offset in the page
-  std::vector<s64> leaders;   // offsets at which a block begins
+  const TargetOf& target_of;
+  std::map<s64, Insn> insns;    // by offset in the page
+  std::map<s64, bool> leaders;  // offsets at which a block begins; true: an entry
   std::vector<s64> work;
+  std::map<s64, u32> block_of;  // by the leader's offset
 
-  void lead(s64 offset) {
+  void lead(s64 offset, bool entry = false) {
     if (offset < 0 || offset >= kPageSize) return;
-    if (std::find(leaders.begin(), leaders.end(), offset) == leaders.end()) {
-      leaders.push_back(offset);
-      work.push_back(offset);
+    const auto it = leaders.find(offset);
+    if (it != leaders.end()) {
+      it->second |= entry;
+      return;
     }
+    if (!leaders.empty()) {
+      const Target t = target_of(static_cast<u64>(offset));
+      if (t == Target::kNever || t == Target::kElsewhere) return;
+      entry |= t == Target::kEntry;
+    }
+    leaders.emplace(offset, entry);
+    work.push_back(offset);
   }
 
   // Decodes from `at` until control goes elsewhere.
@@ -94,9 +104,12 @@ struct Finder {
       insns.emplace(at, i);
       const s64 next = at + i.len;
       switch (flow) {
-        case Flow::kBranch: lead(next + i.disp); [[fallthrough]];
+        case Flow::kBranch:
+          lead(next + i.disp);
+          lead(next);
+          return;
         case Flow::kCall:
-        case Flow::kCallTo: lead(next); return;
+        case Flow::kCallTo: lead(next, true); return;
         case Flow::kJump: lead(next + i.disp); return;
         case Flow::kNone: break;
         default: return;
@@ -105,111 +118,96 @@ struct Finder {
     }
   }
 
-  u32 block_at(s64 offset) const {
-    auto it = std::lower_bound(leaders.begin(), leaders.end(), offset);
-    return it != leaders.end() && *it == offset && insns.contains(offset) ? static_cast<u32>(it - leaders.begin())
-                                                                          : kNoBlock;
-  }
-
-  void edge(IrBlock& b, unsigned n, s64 offset) {
-    b.succ[n] = block_at(offset);
-    if (b.succ[n] != kNoBlock) return;
-    // An address outside the unit: a block of its own that leaves.
-    IrBlock exit;
-    exit.first_insn = static_cast<u32>(unit.insns.size());
-    exit.term = Term::kExit;
-    exit.offset = offset;
-    exits.push_back(exit);
-    exit_of.push_back({&b - unit.blocks.data(), n});
-  }
-  std::vector<IrBlock> exits;
-  struct Edge {
-    std::ptrdiff_t block;
-    unsigned n;
-  };
-  std::vector<Edge> exit_of;
-
   bool run(s64 entry) {
-    lead(entry);
+    lead(entry, true);
     while (!work.empty()) {
       const s64 at = work.back();
       work.pop_back();
       trace(at);
     }
     if (!insns.contains(entry)) return false;
-    std::erase_if(leaders, [this](s64 at) { return !insns.contains(at); });
-    std::sort(leaders.begin(), leaders.end());
-    unit.blocks.resize(leaders.size());
-    for (usize n = 0; n < leaders.size(); n++) fill(unit.blocks[n], leaders[n]);
-    for (usize n = 0; n < exits.size(); n++) {
-      unit.blocks[static_cast<usize>(exit_of[n].block)].succ[exit_of[n].n] = static_cast<u32>(unit.blocks.size());
-      unit.blocks.push_back(exits[n]);
+    unit.blocks.resize(1);
+    unit.blocks[0].term = Term::kEnter;
+    for (const auto& [at, is_entry] : leaders) {
+      if (!insns.contains(at)) continue;
+      block_of.emplace(at, static_cast<u32>(unit.blocks.size()));
+      unit.blocks.emplace_back();
     }
-    std::swap(unit.blocks[0], unit.blocks[block_at(entry)]);
-    const u32 moved = block_at(entry);
-    for (IrBlock& b : unit.blocks)
-      for (u32& s : b.succ)
-        if (s == moved)
-          s = 0;
-        else if (s == 0)
-          s = moved;
+    unit.entries.push_back(block_of.at(entry));
+    for (const auto& [at, n] : block_of) {
+      fill(n, at);
+      if (leaders.at(at) && at != entry) unit.entries.push_back(n);
+    }
     return true;
   }
 
-  void fill(IrBlock& b, s64 at) {
+  // The block at an offset; where there is none, a new one that leaves the unit.
+  u32 block_at(s64 offset) {
+    const auto it = block_of.find(offset);
+    if (it != block_of.end()) return it->second;
+    IrBlock exit;
+    exit.term = Term::kExit;
+    exit.offset = offset;
+    unit.blocks.push_back(std::move(exit));
+    return static_cast<u32>(unit.blocks.size() - 1);
+  }
+
+  void fill(u32 n, s64 at) {
+    IrBlock b;
     b.first_insn = static_cast<u32>(unit.insns.size());
-    for (;;) {
+    for (bool open = true; open;) {
       auto it = insns.find(at);
       if (it == insns.end()) {
         // What comes here was not decoded: over the page's end, beyond the limit, or for tier 0.
         b.term = Term::kExit;
         b.offset = at;
-        return;
+        break;
       }
       const Insn& i = it->second;
       unit.insns.push_back(i);
       b.insn_count++;
       at += i.len;
+      open = false;
       switch (flow_of(i)) {
-        case Flow::kNone: break;
+        case Flow::kNone:
+          open = !block_of.contains(at);
+          b.term = Term::kJump;
+          if (!open) b.succ[0] = block_of.at(at);
+          break;
         case Flow::kBranch:
           b.term = Term::kBranch;
-          edge(b, 0, at + i.disp);
-          edge(b, 1, at);
-          return;
+          b.succ[0] = block_at(at + i.disp);
+          b.succ[1] = block_at(at);
+          break;
         case Flow::kJump:
           b.term = Term::kJump;
-          edge(b, 0, at + i.disp);
-          return;
+          b.succ[0] = block_at(at + i.disp);
+          break;
         case Flow::kCall:
-          b.term = Term::kCall;
+          b.term = Term::kExit;
           b.offset = at + i.disp;
-          edge(b, 0, at);
-          return;
-        case Flow::kCallTo:
-          b.term = Term::kCallTo;
-          edge(b, 0, at);
-          return;
-        default: b.term = Term::kExitTo; return;
-      }
-      if (block_at(at) != kNoBlock) {
-        b.term = Term::kJump;
-        b.succ[0] = block_at(at);
-        return;
+          break;
+        default: b.term = Term::kExitTo;
       }
     }
+    unit.blocks[n] = std::move(b);
   }
 };
 
 }  // namespace
 
-bool find_region(const u8* page, unsigned max_insns, Unit& unit) {
-  Finder f{page, unit, max_insns, {}, {}, {}, {}, {}};
+bool find_region(const u8* page, unsigned max_insns, const TargetOf& target_of, Unit& unit) {
+  Finder f{page, unit, max_insns, target_of, {}, {}, {}, {}};
   return f.run(static_cast<s64>(unit.pa & (kPageSize - 1)));
 }
 
 void order_blocks(Unit& unit) {
-  for (;;) {
+  auto enter_at = [&unit](u32 block) {
+    const auto it = std::find(unit.entries.begin(), unit.entries.end(), block);
+    if (it == unit.entries.end()) return unit.entries.push_back(block), unit.entries.size() - 1;
+    return static_cast<usize>(it - unit.entries.begin());
+  };
+  for (bool changed = true; changed;) {
     const std::vector<u32> order = reverse_postorder(unit);
     std::vector<u32> number(unit.blocks.size(), kNoBlock);
     for (u32 n = 0; n < order.size(); n++) number[order[n]] = n;
@@ -221,38 +219,36 @@ void order_blocks(Unit& unit) {
         if (s != kNoBlock) s = number[s];
     }
     unit.blocks = std::move(blocks);
+    for (u32& e : unit.entries) e = number[e];
 
-    // A backward edge to a block that does not dominate its source: leave the unit there, and come back by the front
-    // door. The exit is a new block, so that the order is made anew.
+    // A backward edge to a block that does not dominate its source: by way of block 0. The graph is another then, and
+    // the order made anew.
     const std::vector<u32> idom = immediate_dominators(unit);
-    bool changed = false;
-    for (u32 n = 0; n < unit.blocks.size(); n++) {
+    changed = false;
+    for (u32 n = 1; n < unit.blocks.size(); n++) {
       for (unsigned k = 0; k < 2; k++) {
         const u32 to = unit.blocks[n].succ[k];
-        if (to == kNoBlock || to > n || dominates(idom, to, n)) continue;
-        IrBlock exit;
-        exit.term = Term::kExit;
-        exit.offset = unit.insns[unit.blocks[to].first_insn].off;
+        if (to == kNoBlock || to > n || to == 0 || dominates(idom, to, n)) continue;
+        IrBlock around;
+        around.term = Term::kReenter;
+        around.offset = static_cast<s64>(enter_at(to));
+        around.succ[0] = 0;
         unit.blocks[n].succ[k] = static_cast<u32>(unit.blocks.size());
-        unit.blocks.push_back(exit);
+        unit.blocks.push_back(std::move(around));
         changed = true;
       }
     }
-    if (!changed) break;
   }
   // Checkpoints, and the longest way between them: backwards, so that each successor is known.
-  unit.blocks[0].checkpoint = true;
-  for (u32 n = 0; n < unit.blocks.size(); n++) {
-    const IrBlock& b = unit.blocks[n];
-    for (u32 s : b.succ)
-      if (s != kNoBlock && (s <= n || b.term == Term::kCall || b.term == Term::kCallTo))
-        unit.blocks[s].checkpoint = true;
-  }
-  for (u32 n = static_cast<u32>(unit.blocks.size()); n-- > 0;) {
+  for (u32 e : unit.entries) unit.blocks[e].checkpoint = true;
+  for (u32 n = 1; n < unit.blocks.size(); n++)
+    for (u32 s : unit.blocks[n].succ)
+      if (s != kNoBlock && s != 0 && s <= n) unit.blocks[s].checkpoint = true;
+  for (u32 n = static_cast<u32>(unit.blocks.size()); n-- > 1;) {
     IrBlock& b = unit.blocks[n];
     u32 most = 0;
     for (u32 s : b.succ)
-      if (s != kNoBlock && !unit.blocks[s].checkpoint) most = std::max(most, unit.blocks[s].longest_path);
+      if (s != kNoBlock && s != 0 && !unit.blocks[s].checkpoint) most = std::max(most, unit.blocks[s].longest_path);
     b.longest_path = b.insn_count + most;
   }
 }

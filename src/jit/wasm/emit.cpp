@@ -19,7 +19,8 @@ enum Local : u32 {
   kBudget,            // i32: instructions that may still retire
   kExit,              // i32: JitState::exit
   kEntry,             // i32: a TLB entry; where the unit is left, how (Leave)
-  kLinear,            // w: the address being looked up
+  kAt,                // i32: the number of the entry at which the unit is entered
+  kLinear,            // w: the address being looked up; where the unit is left, that of the next instruction
   kFirstTemp,
 };
 
@@ -41,7 +42,7 @@ class Emitter {
   Emitter(const Unit& unit, const Addresses& at)
       : u_(unit), at_(at), long_(unit.mode == CodeMode::k64), word_(unit.word()), idom_(immediate_dominators(unit)) {}
 
-  std::vector<u8> run();
+  Body run();
 
  private:
   struct Label {
@@ -60,13 +61,15 @@ class Emitter {
   };
 
   void find_variables();
-  void sync();    // variables to Cpu
-  void reload();  // and back, after something else ran
+  void sync();          // variables to Cpu
+  void reload();        // and back
+  void reload_flags();  // the lazy flags, where a unit is entered
   void sync_xmm();
   void reload_sse();    // XMM registers, and what follows from CR0, CR4 and MXCSR
   void reload_state();  // the latter alone
   u32 local_of(u64 var) const { return var < kVarXmm ? static_cast<u32>(var) : extra_[var - kVarXmm]; }
   void store_budget();
+  void chain();
 
   void tree(u32 block);
   void within(u32 block, std::vector<u32> behind);
@@ -78,7 +81,12 @@ class Emitter {
   void leave_tier0(const Inst& i);
   void leave(Leave how);
   void terminator(u32 n);
-  void rip_of(s64 offset);
+  void go_to(s64 offset);
+  // An `if` that the engine should take for unlikely: it then saves and restores values around calls in there only.
+  void unlikely_if(WasmType type = kWasmVoid) {
+    hints_.push_back(static_cast<u32>(w_.bytes.size()));
+    w_.op(kIf, type);
+  }
   void page_address() {  // as an i64
     w_.op(kLocalGet, kPage);
     if (!long_) w_.op(kI64ExtendI32U);
@@ -104,6 +112,7 @@ class Emitter {
   const Type word_;
   const std::vector<u32> idom_;
   Writer w_;
+  std::vector<u32> hints_;
   std::vector<Label> labels_;
   std::vector<bool> loop_, merge_;
   std::vector<std::vector<u32>> children_;  // in the dominator tree
@@ -156,9 +165,19 @@ void Emitter::reload() {
     w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.gpr + 8 * r);
     w_.op(kLocalSet, r);
   }
-  w_.i32(0);  // FlagOp::kCpu
-  w_.op(kLocalSet, kVarFlagKind);
   reload_sse();
+}
+
+void Emitter::reload_flags() {
+  if (!(used_ >> kVarFlagKind & 7)) return;
+  w_.i32(0);
+  w_.memory(kI32Load, 2, at_.flag_kind);
+  w_.op(kLocalSet, kVarFlagKind);
+  for (u32 v : {kVarFlagA, kVarFlagB}) {
+    w_.i32(0);
+    w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, v == kVarFlagA ? at_.flag_a : at_.flag_b);
+    w_.op(kLocalSet, v);
+  }
 }
 
 void Emitter::sync_xmm() {
@@ -198,12 +217,14 @@ void Emitter::store_budget() {
 // Norman Ramsey, "Beyond Relooper: Recursive Translation of Unstructured Control Flow to Structured Control Flow"
 // (2022).
 
-std::vector<u8> Emitter::run() {
+Body Emitter::run() {
   const usize n = u_.blocks.size();
   loop_.resize(n);
   merge_.resize(n);
   children_.resize(n);
   std::vector<u32> forward(n);
+  if (u_.dispatches())
+    for (u32 e : u_.entries) merge_[e] = true;
   for (u32 b = 0; b < n; b++) {
     for (u32 s : u_.blocks[b].succ) {
       if (s == kNoBlock) continue;
@@ -217,9 +238,24 @@ std::vector<u8> Emitter::run() {
   find_variables();
 
   reload();
+  reload_flags();
   w_.i32(0);
-  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.page);
+  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.rip);
+  if (long_) {
+    w_.i64(~u64{kPageMask});
+    w_.op(kI64And);
+  } else {
+    w_.i32(~kPageMask);
+    w_.op(kI32And);
+  }
   w_.op(kLocalSet, kPage);
+  if (u_.dispatches()) {
+    w_.i32(0);
+    w_.memory(kI32Load, 2, at_.entry);
+    w_.i32((1u << kSlotShift) - 1);
+    w_.op(kI32And);
+    w_.op(kLocalSet, kAt);
+  }
   w_.i32(0);
   w_.memory(kI32Load, 2, at_.tlb);
   w_.op(kLocalSet, kTlb);
@@ -248,6 +284,7 @@ std::vector<u8> Emitter::run() {
   w_.op(kEnd);
   sync();
   store_budget();
+  chain();
   w_.op(kLocalGet, kEntry);
   w_.op(kEnd);
 
@@ -264,14 +301,15 @@ std::vector<u8> Emitter::run() {
   words(16);
   ints(1);   // flag kind
   words(3);  // flag operands, page
-  ints(4);   // TLB, budget, exit, entry
+  ints(5);   // TLB, budget, exit, entry, at
   words(1);  // linear address
   for (Type t : temps_) {
     body.uleb(1);
     body.u8_(wasm_type(t));
   }
+  for (u32& hint : hints_) hint += static_cast<u32>(body.bytes.size());
   body.append(w_.bytes);
-  return std::move(body.bytes);
+  return {std::move(body.bytes), std::move(hints_)};
 }
 
 void Emitter::tree(u32 n) {
@@ -331,8 +369,8 @@ void Emitter::leave_tier0(const Inst& i) {
   w_.op(kBr, labels_.size() - 2);
 }
 
-void Emitter::rip_of(s64 offset) {
-  w_.i32(0);
+// The instruction at an offset from the page is the next.
+void Emitter::go_to(s64 offset) {
   w_.op(kLocalGet, kPage);
   if (long_) {
     w_.i64(static_cast<u64>(offset));
@@ -340,9 +378,29 @@ void Emitter::rip_of(s64 offset) {
   } else {
     w_.i32(static_cast<u32>(offset));
     w_.op(kI32Add);
-    w_.op(kI64ExtendI32U);
   }
+  w_.op(kLocalSet, kLinear);
+}
+
+// Behind everything else: where control goes on elsewhere, rip; and if it may go there by itself, on to it.
+void Emitter::chain() {
+  w_.op(kLocalGet, kEntry);
+  w_.i32(kLeaveTier0);
+  w_.op(kI32Ne);
+  w_.op(kIf, kWasmVoid);
+  w_.i32(0);
+  w_.op(kLocalGet, kLinear);
+  if (!long_) w_.op(kI64ExtendI32U);
   w_.memory(kI64Store, 3, at_.rip);
+  w_.op(kEnd);
+  if (!at_.jumps) return;
+  w_.op(kLocalGet, kEntry);
+  w_.op(kI32Eqz);
+  w_.op(kIf, kWasmVoid);
+  w_.op(kLocalGet, kLinear);
+  if (!long_) w_.op(kI64ExtendI32U);
+  w_.op(kReturnCall, kImportGo);
+  w_.op(kEnd);
 }
 
 void Emitter::terminator(u32 n) {
@@ -354,6 +412,16 @@ void Emitter::terminator(u32 n) {
     w_.op(kLocalSet, kBudget);
   }
   switch (b.term) {
+    case Term::kEnter:
+      if (!u_.dispatches()) return branch(n, u_.entries[0]);
+      w_.op(kLocalGet, kAt);
+      w_.op(kBrTable, u_.entries.size() - 1);
+      for (u32 e : u_.entries) w_.uleb(depth_of(n, e));
+      return;
+    case Term::kReenter:
+      w_.i32(static_cast<u32>(b.offset));
+      w_.op(kLocalSet, kAt);
+      return w_.op(kBr, depth_of(n, 0));
     case Term::kJump: return branch(n, b.succ[0]);
     case Term::kBranch:
       value(b.value);
@@ -372,41 +440,12 @@ void Emitter::terminator(u32 n) {
       w_.op(kEnd);
       w_.op(kUnreachable);
       return;
-    case Term::kExit: rip_of(b.offset); return leave(kLeaveGo);
+    case Term::kExit: go_to(b.offset); return leave(kLeaveGo);
     case Term::kExitTo:
-    case Term::kCall:
-    case Term::kCallTo:
-      if (b.term == Term::kCall) {
-        rip_of(b.offset);
-      } else {
-        w_.i32(0);
-        value(b.value);
-        if (!long_) w_.op(kI64ExtendI32U);
-        w_.memory(kI64Store, 3, at_.rip);
-      }
-      if (b.term == Term::kExitTo) return leave(kLeaveGo);
-      break;
+      value(b.value);
+      w_.op(kLocalSet, kLinear);
+      return leave(kLeaveGo);
   }
-  // A call: what is called runs, and comes back to the next instruction or not at all.
-  sync();
-  store_budget();
-  const Insn& call = u_.insns[b.first_insn + b.insn_count - 1];
-  page_address();
-  w_.i64(static_cast<u64>(call.off + call.len));
-  w_.op(kI64Add);
-  w_.op(kCallOp, kImportCall);
-  w_.op(kLocalTee, kEntry);
-  w_.op(kIf, kWasmVoid);
-  w_.op(kLocalGet, kEntry);
-  w_.i32(1);
-  w_.op(kI32Sub);
-  w_.op(kReturn);
-  w_.op(kEnd);
-  reload();
-  w_.i32(0);
-  w_.memory(kI32Load, 2, at_.budget);
-  w_.op(kLocalSet, kBudget);
-  branch(n, b.succ[0]);
 }
 
 // ---- blocks ----------------------------------------------------------------------------------------
@@ -430,9 +469,9 @@ void Emitter::block(u32 n) {
     w_.op(kLocalGet, kBudget);
     w_.i32(b_->longest_path);
     w_.op(kI32LtS);
-    w_.op(kIf, kWasmVoid);
+    unlikely_if();
     push(Label::kOther);
-    rip_of(u_.insns[b_->first_insn].off);
+    go_to(u_.insns[b_->first_insn].off);
     leave(kLeaveBudget);
     pop();
     w_.op(kEnd);
@@ -494,7 +533,7 @@ void Emitter::inst(Value v) {
       break;
     case IrOp::kLeaveIf:
       value(i.a);
-      w_.op(kIf, kWasmVoid);
+      unlikely_if();
       push(Label::kOther);
       leave_tier0(i);
       pop();
@@ -507,11 +546,13 @@ void Emitter::inst(Value v) {
       w_.i32(at_.sites + static_cast<u32>(i.imm) * at_.site_bytes);
       page_address();
       w_.op(kCallOp, kImportStep);
-      w_.op(kIf, kWasmVoid);
+      unlikely_if();
       w_.i32(kLeaveStep);
       w_.op(kReturn);
       w_.op(kEnd);
       reload();
+      w_.i32(0);  // FlagOp::kCpu
+      w_.op(kLocalSet, kVarFlagKind);
       return;
     case IrOp::kLoadState:
       w_.i32(0);
@@ -585,7 +626,7 @@ void Emitter::compute(Value v) {
     case IrOp::kPage: return w_.op(kLocalGet, kPage);
     case IrOp::kAndThen:
       value(i.a);
-      w_.op(kIf, kWasmI32);
+      unlikely_if(kWasmI32);
       value(i.b);
       w_.op(kElse);
       w_.i32(0);
@@ -706,14 +747,14 @@ void Emitter::probe(const Inst& i) {
     w_.op(kI32And);
     w_.op(kI32Ne);
   }
-  w_.op(kIf, kWasmVoid);
+  unlikely_if();
   push(Label::kOther);
   w_.op(kLocalGet, kLinear);
   if (!long_) w_.op(kI64ExtendI32U);
   w_.i32(i.size | (write ? 0x100u : 0));
   w_.op(kCallOp, kImportFill);
   w_.op(kI32Eqz);
-  w_.op(kIf, kWasmVoid);
+  unlikely_if();
   push(Label::kOther);
   leave_tier0(i);
   pop();
@@ -765,7 +806,7 @@ void Emitter::fp_slow(const Inst& i) {
   } else {
     value(i.a);
     flush(kFpLimits);
-    w_.op(kIf, kWasmVoid);
+    unlikely_if();
     push(Label::kOther);
   }
   w_.i32(static_cast<u32>(i.imm));
@@ -780,7 +821,7 @@ void Emitter::fp_slow(const Inst& i) {
   }
   w_.i32(0);
   w_.memory(kI32Load, 2, at_.cpu + static_cast<u32>(kJitOffset + offsetof(JitState, raised)));
-  w_.op(kIf, kWasmVoid);
+  unlikely_if();
   push(Label::kOther);
   leave_tier0(i);
   pop();
@@ -797,6 +838,6 @@ void Emitter::fp_slow(const Inst& i) {
 
 }  // namespace
 
-std::vector<u8> emit(const Unit& unit, const Addresses& at) { return Emitter(unit, at).run(); }
+Body emit(const Unit& unit, const Addresses& at) { return Emitter(unit, at).run(); }
 
 }  // namespace oriel::jit

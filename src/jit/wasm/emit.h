@@ -7,30 +7,32 @@ namespace oriel::jit {
 
 // Addresses in the linear memory that compiled code uses.
 struct Addresses {
-  u32 gpr, rip, tlb;  // fields of Cpu; `tlb` holds a pointer
-  u32 cpu;            // Cpu itself, for state by offset
-  u32 budget, exit;   // fields of JitState
-  u32 flag_kind, flag_a, flag_b;
-  u32 page;               // linear address of the page that is entered (u64)
+  u32 gpr, rip, tlb;        // fields of Cpu; `tlb` holds a pointer
+  u32 cpu;                  // Cpu itself, for state by offset
+  u32 budget, exit, entry;  // fields of JitState
+  u32 flag_kind, flag_a, flag_b, page;
+  u32 jumps;              // BlockCache::jumps(); 0: units do not go on to one another by themselves
   u32 sites, site_bytes;  // the unit's array of Sites, one for each Step
 };
 
+// BlockCache::Jump::code: the slot in the table of functions, shifted, and the number of the entry in the unit.
+constexpr unsigned kSlotShift = 12;
+
 // How a unit's function ends; its result. In all cases the registers are in Cpu, the lazy flags and the budget in
-// JitState.
+// JitState. It is entered in the same state, with Cpu::rip the entry's address.
 enum Leave : u32 {
-  kLeaveGo = 0,  // between instructions; Cpu::rip says where
+  kLeaveGo = 0,  // between instructions; Cpu::rip says where. Not in the jump cache as compiled
   // Tier 0 executes a guest instruction of the page JitState::page. JitState::exit is its offset there, and shifted by
   // kExitShift how many of its block retired before it.
   kLeaveTier0 = 1,
   kLeaveBudget = 2,  // as kLeaveGo, and fewer instructions may retire than the unit needs at this place
   kLeaveStep = 3,    // a step by tier 0 ended in something that the run loop must look at
-  kLeaveCold = 4,    // as kLeaveGo; what is there is not compiled
 };
 
 constexpr unsigned kExitShift = 12;
 
 // The functions that a unit calls, by their numbers in the module.
-enum Import : u32 { kImportFill, kImportStep, kImportCall, kImportCondition, kImportCommit, kImportSimd, kImportCount };
+enum Import : u32 { kImportFill, kImportStep, kImportCondition, kImportCommit, kImportSimd, kImportGo, kImportCount };
 struct ImportInfo {
   const char* name;
   const char* params;  // 'i' for i32, 'I' for i64, 'V' for v128
@@ -38,9 +40,18 @@ struct ImportInfo {
 };
 extern const ImportInfo kImports[kImportCount];
 
-// The body of the unit's function (locals and code), of type () -> i32.
-std::vector<u8> emit(const Unit& unit, const Addresses& at);
-// A module of such bodies, exported as "0", "1", ...; imports "o" "m" (memory) and the functions.
-std::vector<u8> module_of(const std::vector<std::vector<u8>>& bodies);
+// The body of the unit's function, of type () -> i32.
+struct Body {
+  std::vector<u8> bytes;   // locals and code
+  std::vector<u32> hints;  // where the unlikely branches are, in ascending order
+};
+Body emit(const Unit& unit, const Addresses& at);
+// A module of such bodies, exported as "0", "1", ...; imports "o" "m" (memory) and the functions. `chain`: kImportGo is
+// one of them.
+std::vector<u8> module_of(const std::vector<Body>& bodies, bool chain);
+// The module that makes kImportGo and alone imports "o" "t" (the table of functions): V8 copies an imported table into
+// each instance. go(lin), which units call last of all, goes on to the unit that the jump cache knows at `lin`, or
+// returns kLeaveGo.
+std::vector<u8> chain_module(const Addresses& at);
 
 }  // namespace oriel::jit

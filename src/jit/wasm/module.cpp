@@ -1,27 +1,44 @@
 #include "jit/wasm/emit.h"
 #include "jit/wasm/writer.h"
 
+#include <bit>
 #include <string>
+
+#include "cpu/blocks.h"
+#include "jit/cpu_layout.h"
 
 namespace oriel::jit {
 
 const ImportInfo kImports[kImportCount] = {
-    {"fill", "Ii"}, {"step", "iI"}, {"call", "I"}, {"condition", "iIIi"}, {"commit", "iII"}, {"simd", "iVV", 'V'},
+    {"fill", "Ii"}, {"step", "iI"}, {"condition", "iIIi"}, {"commit", "iII"}, {"simd", "iVV", 'V'}, {"go", "I"},
 };
 
 namespace {
-enum Section : u8 { kTypes = 1, kImportsSection = 2, kFunctions = 3, kExports = 7, kCode = 10 };
-enum ExternKind : u8 { kFunction = 0, kMemory = 2 };
+enum Section : u8 { kCustom = 0, kTypes = 1, kImportsSection = 2, kFunctions = 3, kExports = 7, kCode = 10 };
+enum ExternKind : u8 { kFunction = 0, kTable = 1, kMemory = 2 };
+
+void begin(Writer& out) {
+  for (u8 b : {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00}) out.u8_(b);
+}
 
 void section(Writer& out, Section id, const Writer& content) {
   out.op(id);
   out.sized(content.bytes);
 }
+
+void import_memory(Writer& imports) {
+  imports.name("o");
+  imports.name("m");
+  imports.u8_(kMemory);
+  imports.u8_(0);  // no maximum
+  imports.uleb(1);
+}
 }  // namespace
 
-std::vector<u8> module_of(const std::vector<std::vector<u8>>& bodies) {
+std::vector<u8> module_of(const std::vector<Body>& bodies, bool chain) {
+  const u32 import_count = chain ? kImportCount : kImportGo;
   Writer out;
-  for (u8 b : {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00}) out.u8_(b);
+  begin(out);
 
   // Type 0 is the units'; then one for each import.
   Writer types;
@@ -39,13 +56,9 @@ std::vector<u8> module_of(const std::vector<std::vector<u8>>& bodies) {
   section(out, kTypes, types);
 
   Writer imports;
-  imports.uleb(1 + kImportCount);
-  imports.name("o");
-  imports.name("m");
-  imports.u8_(kMemory);
-  imports.u8_(0);  // no maximum
-  imports.uleb(1);
-  for (u32 n = 0; n < kImportCount; n++) {
+  imports.uleb(1 + import_count);
+  import_memory(imports);
+  for (u32 n = 0; n < import_count; n++) {
     imports.name("o");
     imports.name(kImports[n].name);
     imports.u8_(kFunction);
@@ -61,11 +74,99 @@ std::vector<u8> module_of(const std::vector<std::vector<u8>>& bodies) {
     functions.uleb(0);
     exports.name(std::to_string(n));
     exports.u8_(kFunction);
-    exports.uleb(kImportCount + n);
-    code.sized(bodies[n]);
+    exports.uleb(import_count + n);
+    code.sized(bodies[n].bytes);
   }
   section(out, kFunctions, functions);
   section(out, kExports, exports);
+  // WebAssembly branch hinting proposal.
+  Writer hints;
+  hints.name("metadata.code.branch_hint");
+  hints.uleb(bodies.size());
+  for (usize n = 0; n < bodies.size(); n++) {
+    hints.uleb(import_count + n);
+    hints.uleb(bodies[n].hints.size());
+    for (u32 at : bodies[n].hints) {
+      hints.uleb(at);
+      hints.uleb(1);
+      hints.u8_(0);  // not taken
+    }
+  }
+  section(out, kCustom, hints);
+  section(out, kCode, code);
+  return std::move(out.bytes);
+}
+
+std::vector<u8> chain_module(const Addresses& at) {
+  using Jump = BlockCache::Jump;
+  Writer out, types, imports, functions, exports, code, body;
+  begin(out);
+  types.uleb(2);
+  for (int b : {0x60, 0, 1, int{kWasmI32}}) types.u8_(static_cast<u8>(b));                 // 0: a unit
+  for (int b : {0x60, 1, int{kWasmI64}, 1, int{kWasmI32}}) types.u8_(static_cast<u8>(b));  // 1: go
+  section(out, kTypes, types);
+  imports.uleb(2);
+  import_memory(imports);
+  imports.name("o");
+  imports.name("t");
+  imports.u8_(kTable);
+  imports.u8_(kWasmFuncref);
+  imports.u8_(0);
+  imports.uleb(1);
+  section(out, kImportsSection, imports);
+  functions.uleb(1);
+  functions.uleb(1);
+  section(out, kFunctions, functions);
+  exports.uleb(1);
+  exports.name("go");
+  exports.u8_(kFunction);
+  exports.uleb(0);
+  section(out, kExports, exports);
+
+  enum : u32 { kLin, kEntry };
+  body.uleb(1);
+  body.uleb(1);
+  body.u8_(kWasmI32);
+  // The index: the low bits xored with those above.
+  body.op(kLocalGet, kLin);
+  body.op(kLocalGet, kLin);
+  body.i64(BlockCache::kJumpBits);
+  body.op(kI64ShrU);
+  body.op(kI64Xor);
+  body.op(kI32WrapI64);
+  body.i32((1u << BlockCache::kJumpBits) - 1);
+  body.op(kI32And);
+  body.i32(std::countr_zero(sizeof(Jump)));
+  body.op(kI32Shl);
+  body.op(kLocalTee, kEntry);
+  body.memory(kI64Load, 3, at.jumps + offsetof(Jump, lin));
+  body.op(kLocalGet, kLin);
+  body.op(kI64Eq);
+  body.op(kLocalGet, kEntry);
+  body.memory(kI64Load, 3, at.jumps + offsetof(Jump, key));
+  body.i32(0);
+  body.memory(kI64Load, 3, at.cpu + static_cast<u32>(kCodeKeyOffset));
+  body.op(kI64Eq);
+  body.op(kI32And);
+  body.op(kIf, kWasmVoid);
+  body.op(kLocalGet, kEntry);
+  body.memory(kI32Load, 2, at.jumps + offsetof(Jump, code));
+  body.op(kLocalTee, kEntry);
+  body.op(kIf, kWasmVoid);
+  body.i32(0);
+  body.op(kLocalGet, kEntry);
+  body.memory(kI32Store, 2, at.entry);
+  body.op(kLocalGet, kEntry);
+  body.i32(kSlotShift);
+  body.op(kI32ShrU);
+  body.op(kReturnCallIndirect, 0);  // type
+  body.uleb(0);                     // table
+  body.op(kEnd);
+  body.op(kEnd);
+  body.i32(kLeaveGo);
+  body.op(kEnd);
+  code.uleb(1);
+  code.sized(body.bytes);
   section(out, kCode, code);
   return std::move(out.bytes);
 }

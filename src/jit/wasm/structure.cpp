@@ -9,9 +9,9 @@ std::vector<u32> reverse_postorder(const Unit& unit) {
   std::vector<bool> seen(unit.blocks.size());
   struct Frame {
     u32 block;
-    unsigned next;
+    usize next;
   };
-  std::vector<Frame> stack{{0, 2}};
+  std::vector<Frame> stack{{0, unit.entries.size()}};
   seen[0] = true;
   while (!stack.empty()) {
     Frame& f = stack.back();
@@ -20,7 +20,8 @@ std::vector<u32> reverse_postorder(const Unit& unit) {
       stack.pop_back();
       continue;
     }
-    const u32 s = unit.blocks[f.block].succ[--f.next];
+    f.next--;
+    const u32 s = f.block ? unit.blocks[f.block].succ[f.next] : unit.entries[f.next];
     if (s == kNoBlock || seen[s]) continue;
     seen[s] = true;
     stack.push_back({s, 2});
@@ -35,6 +36,7 @@ std::vector<u32> immediate_dominators(const Unit& unit) {
   for (u32 b = 0; b < n; b++)
     for (u32 s : unit.blocks[b].succ)
       if (s != kNoBlock && s < n) preds[s].push_back(b);
+  for (u32 e : unit.entries) preds[e].push_back(0);
   std::vector<u32> idom(n, kNoBlock);
   idom[0] = 0;
   auto meet = [&idom](u32 a, u32 b) {

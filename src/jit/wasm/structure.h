@@ -5,10 +5,10 @@
 
 namespace oriel::jit {
 
-// Block numbers in reverse postorder, the entry (0) first; unreachable ones are left out.
+// Block numbers in reverse postorder, 0 first; unreachable ones are left out.
 std::vector<u32> reverse_postorder(const Unit& unit);
 
-// For blocks that are in reverse postorder. The entry's is itself. Cooper, Harvey, Kennedy: "A Simple, Fast Dominance
+// For blocks that are in reverse postorder. Block 0's is itself. Cooper, Harvey, Kennedy: "A Simple, Fast Dominance
 // Algorithm" (2001).
 std::vector<u32> immediate_dominators(const Unit& unit);
 

@@ -3,11 +3,12 @@ import { performance } from "node:perf_hooks";
 
 import { bench } from "../bench.ts";
 import { LogLevel, MachineError } from "../core.ts";
-import { readInput, readWhole } from "./files.ts";
+import { compileCore } from "./engine.ts";
+import { readInput } from "./files.ts";
 import { UsageError } from "./options.ts";
 
 export async function nodeBench(args: string[], wasmPath: string): Promise<number> {
-  const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
+  const module = await compileCore(wasmPath);
   const complain = (text: string) => void process.stderr.write(`oriel: ${text}\n`);
   try {
     return await bench(

@@ -1,6 +1,8 @@
 // The command line of `oriel run`: one table that is parsed and printed. The native command
 // (src/cli) takes the same options.
 
+import { JIT_LIMIT, type JitLimit, type JitLimits } from "../core.ts";
+
 /** A wrong call or input: one line on stderr, exit status 2. */
 export class UsageError extends Error {}
 
@@ -28,7 +30,7 @@ export interface RunOptions {
   maxSeconds?: number;
   maxInstructions?: number;
   deterministic: boolean;
-  jit: boolean;
+  jit?: JitLimits;
   nsPerInsn?: number;
   hashEvery?: number;
   script?: string;
@@ -59,6 +61,19 @@ function positive(name: string, value: string, integer: boolean): number {
     throw new UsageError(`--${name}: '${value}' is not a positive ${integer ? "whole " : ""}number`);
   }
   return n;
+}
+
+/** NAME=N,... */
+function jitLimits(value: string): JitLimits {
+  const limits: JitLimits = {};
+  for (const part of value.split(",")) {
+    const [, name = "", n = ""] = /^(\w+)=(\d+)$/.exec(part) ?? [];
+    if (!Object.hasOwn(JIT_LIMIT, name) || Number(n) > Number.MAX_SAFE_INTEGER) {
+      throw new UsageError(`--jit: '${part}' is not on or off, nor NAME=N of ${Object.keys(JIT_LIMIT).join(", ")}`);
+    }
+    limits[name as JitLimit] = Number(n);
+  }
+  return limits;
 }
 
 /** The F of `prefix:F`. */
@@ -204,11 +219,11 @@ const GROUPS: Group[] = [
       },
       {
         name: "jit",
-        value: "on|off",
-        help: "compile hot code to WebAssembly; default off (on: with --host node only)",
+        value: "on|off|L",
+        help: "compile hot code to WebAssembly; default off (on: with --host node only); L: within limits, as in threshold=50,maxInsns=300",
         set: (o, v) => {
-          if (v !== "on" && v !== "off") throw new UsageError(`--jit: '${v}' is not on or off`);
-          o.jit = v === "on";
+          if (v === "off") delete o.jit;
+          else o.jit = v === "on" ? {} : jitLimits(v);
         },
       },
       { name: "script", value: "F", help: "a test script that types and waits (docs/script.md)", set: path("script") },
@@ -247,7 +262,6 @@ export function parseRunOptions(args: string[]): RunOptions {
     serial: { kind: "stdio" },
     debugcon: { kind: "none" },
     deterministic: false,
-    jit: false,
     help: false,
   };
   const known = new Map(GROUPS.flatMap((g) => g.options).map((opt) => [opt.name, opt]));

@@ -14,6 +14,7 @@ import {
   type DiskSlot,
   type MachineConfig,
 } from "../core.ts";
+import { compileCore } from "./engine.ts";
 import { checkOutput, ImageFile, openOutput, readInput, readWhole, writeWhole } from "./files.ts";
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
@@ -94,7 +95,7 @@ class Run {
     let inputs: ReturnType<typeof readInputs> | undefined = readInputs(o); // before anything is opened or written
     for (const path of [o.displayPng, o.statsJson]) if (path !== undefined) checkOutput(path);
     for (const t of [o.serial, o.debugcon]) if (t.kind === "file") checkOutput(t.path);
-    const module = await WebAssembly.compile(readWhole(wasmPath) as Uint8Array<ArrayBuffer>);
+    const module = await compileCore(wasmPath);
 
     const { images, config } = openImages(o);
     try {

@@ -1,0 +1,20 @@
+// The limits of the compiled tiers.
+#pragma once
+
+#include "base/types.h"
+
+namespace oriel::jit {
+
+struct Config {
+  u32 threshold = 50;                // entries of a block before it is compiled
+  u32 max_insns = 300;               // guest instructions in a unit, at most kMostInsns
+  u32 batch = 32;                    // units compiled together, at most
+  u64 max_wait = 50'000;             // retired instructions that a hot block waits for others to be compiled with it
+  u64 cache_bytes = u64{256} << 20;  // what compiled modules may cost the engine, as estimated
+  u32 cache_units = 100'000;
+  bool chain = true;  // units go on to one another by tail calls, where the engine has them
+};
+
+constexpr u32 kMostInsns = 1000;
+
+}  // namespace oriel::jit

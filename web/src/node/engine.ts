@@ -1,0 +1,16 @@
+// V8 as the core needs it.
+import { setFlagsFromString } from "node:v8";
+
+import { readWhole } from "./files.ts";
+
+/**
+ * The core's module. What is compiled after it is the guest's code, for which V8 is set to do what it does by itself from
+ * Chrome 120 on: calls on paths marked as unlikely cost the others nothing, and the optimising compiler takes what has run
+ * for longer. A V8 that does not have a flag ignores it. The gain is in docs/decisions/tier1.md.
+ */
+export async function compileCore(path: string): Promise<WebAssembly.Module> {
+  const module = await WebAssembly.compile(readWhole(path) as Uint8Array<ArrayBuffer>);
+  setFlagsFromString("--experimental-wasm-branch-hinting");
+  setFlagsFromString("--wasm-tiering-budget=15000000");
+  return module;
+}
