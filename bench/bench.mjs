@@ -36,8 +36,8 @@ const EMPTY = path.join(work, "empty.iso");
 /** The command that boots `guest` with COM1 going to the file `serial`. @type {Record<HostName, (g: Guest, serial: string) => string[]>} */
 const HOSTS = {
   native: (g, serial) => [path.join(root, "build/release/oriel"), ...orielOptions(g, serial)],
-  node: (g, serial) => [process.execPath, path.join(root, "build/web/oriel.mjs"), ...orielOptions(g, serial)],
-  jit: (g, serial) => [process.execPath, path.join(root, "build/web/oriel.mjs"), ...orielOptions(g, serial), "--jit", "on"],
+  node: (g, serial) => [process.execPath, path.join(root, "build/web/oriel.mjs"), ...orielOptions(g, serial), "--jit", "off"],
+  jit: (g, serial) => [process.execPath, path.join(root, "build/web/oriel.mjs"), ...orielOptions(g, serial)],
   qemu: (g, serial) => {
     const args = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-display", "none", "-serial", `file:${serial}`];
     if (g.rom) args.push("-bios", g.rom);

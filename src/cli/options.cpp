@@ -148,7 +148,9 @@ const Option kRun[] = {
        o.hash_every = static_cast<u64>(n);
        return true;
      }},
-    {"jit", "on|off", "compile hot code to WebAssembly; default off (on: with --host node only)",
+    {"jit", "on|off|L",
+     "compile hot code to WebAssembly; default on with --host node, which alone can; L: on, within limits "
+     "(docs/testing.md)",
      [](Options&, const char* v, std::string& error) {
        if (!std::strcmp(v, "off")) return true;
        error = std::strcmp(v, "on") ? std::string("--jit: '") + v + "' is not on or off"

@@ -220,7 +220,7 @@ const GROUPS: Group[] = [
       {
         name: "jit",
         value: "on|off|L",
-        help: "compile hot code to WebAssembly; default off (on: with --host node only); L: within limits, as in threshold=50,maxInsns=300",
+        help: "compile hot code to WebAssembly; default on with --host node, which alone can; L: on, within limits (docs/testing.md)",
         set: (o, v) => {
           if (v === "off") delete o.jit;
           else o.jit = v === "on" ? {} : jitLimits(v);
@@ -262,6 +262,7 @@ export function parseRunOptions(args: string[]): RunOptions {
     serial: { kind: "stdio" },
     debugcon: { kind: "none" },
     deterministic: false,
+    jit: {},
     help: false,
   };
   const known = new Map(GROUPS.flatMap((g) => g.options).map((opt) => [opt.name, opt]));
