@@ -11,10 +11,11 @@ struct Config {
   u32 batch = 32;                    // units compiled together, at most
   u64 max_wait = 50'000;             // retired instructions that a hot block waits for others to be compiled with it
   u64 cache_bytes = u64{256} << 20;  // what compiled modules may cost the engine, as estimated
-  u32 cache_units = 100'000;
-  bool chain = true;  // units go on to one another by tail calls, where the engine has them
+  u32 cache_units = 100'000;         // at most kMostUnits
+  bool chain = true;                 // units go on to one another by tail calls, where the engine has them
 };
 
-constexpr u32 kMostInsns = 1000;
+constexpr u32 kMostInsns = 1000;     // a unit's entries are numbered in emit.h's kSlotShift bits
+constexpr u32 kMostUnits = 500'000;  // and its slot has the rest
 
 }  // namespace oriel::jit

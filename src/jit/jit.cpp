@@ -43,6 +43,7 @@ Jit::Jit(Cpu& cpu, Host& host, const Config& config) : c_(cpu), host_(host), con
   config_.max_insns = std::clamp(config_.max_insns, 1u, kMostInsns);
   config_.threshold = std::max(config_.threshold, 1u);
   config_.batch = std::max(config_.batch, 1u);
+  config_.cache_units = std::min(config_.cache_units, kMostUnits);
   if (config_.chain) {
     const std::vector<u8> module = chain_module(addresses_);
     config_.chain = host_.provide(module.data(), module.size());
@@ -148,14 +149,18 @@ void Jit::compile_pending() {
   stats_.compile_ns += host_.monotonic_ns() - start;
 }
 
-bool Jit::install(Units units, const std::vector<Body>& bodies) {
+void Jit::install(Units units, const std::vector<Body>& bodies) {
   const std::vector<u8> wasm = module_of(bodies, config_.chain);
   auto module = std::make_unique<Module>();
   for (usize n = 0; n < bodies.size(); n++) {
     module->slots.push_back(free_slots_.empty() ? 0 : free_slots_.back());
     if (!free_slots_.empty()) free_slots_.pop_back();
   }
-  if (!host_.compile(wasm.data(), wasm.size(), module->slots.data(), static_cast<u32>(bodies.size()))) return false;
+  if (!host_.compile(wasm.data(), wasm.size(), module->slots.data(), static_cast<u32>(bodies.size()))) {
+    for (u32 slot : module->slots)
+      if (slot) free_slots_.push_back(slot);
+    return;
+  }
   module->live = units.size();
   module->bytes = kModuleBytes + wasm.size() * kBytesPerByte;
   module->used = epoch_;
@@ -179,7 +184,6 @@ bool Jit::install(Units units, const std::vector<Body>& bodies) {
   }
   modules_.push_back(std::move(module));
   make_room();
-  return true;
 }
 
 void Jit::attach(Entry& e, Block& b) {
@@ -216,7 +220,6 @@ void Jit::drop(std::unique_ptr<CompiledUnit> u) {
       e.block->unit = nullptr;
       e.block->heat = config_.threshold;
     }
-  used_units_--;
   u->module->live--;
   dropped_.push_back(std::move(u));
   c_.new_tlb_gen();  // the jump cache knows it no longer, and a unit that runs is left
@@ -258,6 +261,7 @@ void Jit::free_dropped() {
     host_.release(m->slots.data(), static_cast<u32>(m->slots.size()));
     free_slots_.insert(free_slots_.end(), m->slots.begin(), m->slots.end());
     used_bytes_ -= m->bytes;
+    used_units_ -= static_cast<u32>(m->slots.size());
     return true;
   });
 }
@@ -285,7 +289,7 @@ void Jit::make_room() {
     if (used_bytes_ - bytes <= config_.cache_bytes / 4 * 3 && used_units_ - units <= u64{config_.cache_units} * 3 / 4)
       break;
     bytes += m->bytes;
-    units += m->live;
+    units += m->slots.size();
     evicted.push_back(m);
   }
   stats_.evictions += units;

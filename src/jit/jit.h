@@ -90,7 +90,7 @@ class Jit final : public CompiledCode {
   void note_hot(Block& b);
   bool is_pending(u64 pa, CodeMode mode) const;
   void compile_pending();
-  bool install(Units units, const std::vector<Body>& bodies);
+  void install(Units units, const std::vector<Body>& bodies);
   // The IR of what begins at an address, ready to be emitted; null if nothing can be compiled there.
   std::unique_ptr<Unit> make_ir(const Hot& at) const;
   std::unique_ptr<CompiledUnit> make_unit(const Unit& ir) const;
@@ -117,7 +117,7 @@ class Jit final : public CompiledCode {
   Units dropped_;  // one of them may be running
   std::vector<u32> free_slots_;
   u64 used_bytes_ = 0;
-  u32 used_units_ = 0;
+  u32 used_units_ = 0;  // slots held, those of dropped units in modules that live on among them
   u64 epoch_ = 1;
   bool marking_ = false;
   u64 end_ = 0;  // icount when the budget is spent

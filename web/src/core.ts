@@ -197,7 +197,10 @@ class CodeInstaller {
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, WebAssembly.ImportValue>;
 
-  constructor(private readonly exports: Exports) {
+  constructor(
+    private readonly exports: Exports,
+    private readonly log: CoreHost["log"],
+  ) {
     this.table = exports.__indirect_function_table;
     this.imports = { m: exports.memory };
     const functions = exports as unknown as Record<string, WebAssembly.ImportValue>;
@@ -219,7 +222,14 @@ class CodeInstaller {
   }
 
   compile(bytes: Uint8Array, at: number, count: number): number {
-    const functions = this.instantiate(bytes, this.imports);
+    let functions: WebAssembly.Exports;
+    try {
+      functions = this.instantiate(bytes, this.imports);
+    } catch (error) {
+      // An engine may run out of memory for code: tier 0 goes on. Anything else is a mistake of ours, to be seen.
+      this.log(LogLevel.Error, `code for the guest was not compiled: ${String(error)}`);
+      return 0;
+    }
     const slots = this.slots(at, count);
     const missing = slots.filter((s) => s === 0).length;
     let next = missing ? this.table.grow(missing) : 0;
@@ -268,7 +278,7 @@ export async function instantiate(
   const instance = await WebAssembly.instantiate(module, { oriel: imports });
   const exports = instance.exports as unknown as Exports;
   memory = exports.memory;
-  installer = new CodeInstaller(exports);
+  installer = new CodeInstaller(exports, (level, text) => host.log(level, text));
   exports._initialize();
   return exports;
 }
