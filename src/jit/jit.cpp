@@ -283,19 +283,18 @@ void Jit::make_room() {
   for (const auto& m : modules_)
     if (m->live && m != modules_.back()) order.push_back(m.get());
   std::sort(order.begin(), order.end(), [](const Module* a, const Module* b) { return a->used < b->used; });
-  std::vector<Module*> evicted;
   u64 bytes = 0, units = 0;
   for (Module* m : order) {
     if (used_bytes_ - bytes <= config_.cache_bytes / 4 * 3 && used_units_ - units <= u64{config_.cache_units} * 3 / 4)
       break;
     bytes += m->bytes;
     units += m->slots.size();
-    evicted.push_back(m);
+    m->evicted = true;
   }
   stats_.evictions += units;
   for (auto& [page, list] : pages_)
     std::erase_if(list, [&](std::unique_ptr<CompiledUnit>& u) {
-      if (std::find(evicted.begin(), evicted.end(), u->module) == evicted.end()) return false;
+      if (!u->module->evicted) return false;
       drop(std::move(u));
       return true;
     });

@@ -56,9 +56,10 @@ class Jit final : public CompiledCode {
  private:
   struct Module {
     std::vector<u32> slots;
-    usize live = 0;  // units not dropped
-    u64 bytes = 0;   // what it costs the engine
-    u64 used = 0;    // epoch in which a unit of it was looked up last
+    usize live = 0;        // units not dropped
+    bool evicted = false;  // its units are being dropped
+    u64 bytes = 0;         // what it costs the engine
+    u64 used = 0;          // epoch in which a unit of it was looked up last
   };
   struct CompiledUnit;
   struct Entry {

@@ -12,8 +12,9 @@ namespace {
 
 constexpr s64 kPageSize = 4096;
 
-// Control transfers that a unit can have inside itself. Others end it.
-enum class Flow : u8 { kNone, kJump, kBranch, kCall, kCallTo, kJumpTo, kReturn, kOther };
+// Control transfers that a unit can have inside itself; the three that leave it differ in whether control comes back,
+// and to where it goes. Others end it.
+enum class Flow : u8 { kNone, kJump, kBranch, kCall, kCallTo, kGoTo, kOther };
 
 // What ends a block of tier 0 and goes on behind itself is a step in a unit: the unit is left if something changed that
 // matters to compiled code, or control went elsewhere (Jit::step()).
@@ -50,11 +51,11 @@ Flow flow_of(const Insn& i) {
     case OP_JMP_Ev_rd:
     case OP_JMP_Ev_rq:
     case OP_JMP_Ev_md:
-    case OP_JMP_Ev_mq: return Flow::kJumpTo;
+    case OP_JMP_Ev_mq:
     case OP_RET_d:
     case OP_RET_q:
     case OP_RET_Iw_d:
-    case OP_RET_Iw_q: return Flow::kReturn;
+    case OP_RET_Iw_q: return Flow::kGoTo;
     default: break;
   }
   if (i.op == OP_UD || i.op == OP_LONG) return Flow::kOther;
