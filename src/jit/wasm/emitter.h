@@ -1,0 +1,112 @@
+// The emitter of a unit's function, in two parts: emit.cpp has what leads from block to block, in and out;
+// emit_values.cpp the operations of a block.
+#pragma once
+
+#include "jit/wasm/emit.h"
+#include "jit/wasm/structure.h"
+#include "jit/wasm/writer.h"
+
+namespace oriel::jit {
+
+// Locals: the variables by their numbers, then these. `w`: of the unit's word type.
+enum Local : u32 {
+  kPage = kVarCount,  // w: linear address of the code's page
+  kTlb,               // i32: the TLB in force
+  kBudget,            // i32: instructions that may still retire
+  kExit,              // i32: JitState::exit
+  kEntry,             // i32: a TLB entry; where the unit is left, how (Leave)
+  kAt,                // i32: the number of the entry at which the unit is entered
+  kLinear,            // w: the address being looked up; where the unit is left, that of the next instruction
+  kFirstTemp,
+};
+
+constexpr u32 kPageMask = 0xfff;
+
+class Emitter {
+ public:
+  Emitter(const Unit& unit, const Addresses& at)
+      : u_(unit), at_(at), long_(unit.mode == CodeMode::k64), word_(unit.word()), idom_(immediate_dominators(unit)) {}
+
+  Body run();
+
+ private:
+  struct Label {
+    enum Kind : u8 {
+      kOther,
+      kLoopHead,
+      kBehind
+    } kind;  // kBehind: a branch goes to the block that follows the label's end
+    u32 block;
+  };
+  struct State {  // of a value of the block at hand
+    u32 uses = 0;
+    s32 local = -1;        // where it is kept, once it is
+    bool pending = false;  // pure, not emitted yet
+    u64 reads = 0;         // variables that its pending tree reads
+  };
+
+  void find_variables();
+  void sync();          // variables to Cpu
+  void reload();        // and back
+  void reload_flags();  // the lazy flags, where a unit is entered
+  void sync_xmm();
+  void reload_sse();    // XMM registers, and what follows from CR0, CR4 and MXCSR
+  void reload_state();  // the latter alone
+  u32 local_of(u64 var) const { return var < kVarXmm ? static_cast<u32>(var) : extra_[var - kVarXmm]; }
+  void store_budget();
+  void chain();
+
+  void tree(u32 block);
+  void within(u32 block, std::vector<u32> behind);
+  void branch(u32 from, u32 to);
+  bool has_label(u32 from, u32 to) const { return to <= from || merge_[to]; }
+  u32 depth_of(u32 from, u32 to) const;
+  void push(Label::Kind kind, u32 block = kNoBlock) { labels_.push_back({kind, block}); }
+  void pop() { labels_.pop_back(); }
+  void leave_tier0(const Inst& i);
+  void leave(Leave how);
+  void terminator(u32 n);
+  void go_to(s64 offset);
+  // An `if` that the engine should take for unlikely: it then saves and restores values around calls in there only.
+  void unlikely_if(WasmType type = kWasmVoid) {
+    hints_.push_back(static_cast<u32>(w_.bytes.size()));
+    w_.op(kIf, type);
+  }
+  void page_address() {  // as an i64
+    w_.op(kLocalGet, kPage);
+    if (!long_) w_.op(kI64ExtendI32U);
+  }
+
+  void block(u32 n);
+  void inst(Value v);
+  void count_uses();
+  void value(Value v);        // onto the stack
+  void compute(Value v);      // its operation, operands included
+  void keep(Value v);         // computes it into a local
+  void flush(u64 variables);  // keeps pending values that read any of them
+  u32 new_temp(Type t);
+  void release(Value v);
+  void probe(const Inst& i);
+  void load_at(const Inst& i);
+  void store_at(const Inst& i);
+  void fp_slow(const Inst& i);
+
+  const Unit& u_;
+  const Addresses& at_;
+  const bool long_;
+  const Type word_;
+  const std::vector<u32> idom_;
+  Writer w_;
+  std::vector<u32> hints_;
+  std::vector<Label> labels_;
+  std::vector<bool> loop_, merge_;
+  std::vector<std::vector<u32>> children_;  // in the dominator tree
+  u64 used_ = 0, written_ = 0;              // variables
+  u32 extra_[64 - kVarXmm] = {};            // locals of those from kVarXmm on that are used
+  const IrBlock* b_ = nullptr;
+  std::vector<State> state_;
+  std::vector<Type> temps_;
+  std::vector<u32> free_temps_[static_cast<usize>(Type::kSame)];
+};
+
+}  // namespace oriel::jit
