@@ -2,6 +2,7 @@
 // Sources: SDM Vol. 1, 4.8.4, 4.9 and 11.5; IEEE 754-2008, clauses 4 to 7.
 #include "cpu/softfloat.h"
 
+#include "cpu/softfloat_fast.h"
 #include "cpu/softfloat_internal.h"
 
 namespace oriel {
@@ -326,6 +327,8 @@ u64 f64_round_int(u64 a, u8 mode, bool suppress_inexact, FloatEnv& e) {
 }
 
 FloatCmp f80_compare(F80 x, F80 y, bool quiet, FloatEnv& e) {
+  FloatCmp fast;
+  if (!e.denormal_operand && fast_compare(x, y, fast)) return fast;
   Num a = unpack(x), b = unpack(y);
   if (a.cls >= Class::kQNan || b.cls >= Class::kQNan) {
     if (!quiet || a.cls > Class::kQNan || b.cls > Class::kQNan) e.flags |= kFeInvalid;

@@ -1,6 +1,7 @@
 // Conversions between the floating-point formats and to and from integers.
 // Sources: SDM Vol. 1, 4.8.4, 4.9, 8.5, 11.5 and tables E-8 ff.; Vol. 2, VCVTPS2PH (half precision).
 #include "cpu/softfloat.h"
+#include "cpu/softfloat_fast.h"
 #include "cpu/softfloat_internal.h"
 
 namespace oriel {
@@ -38,6 +39,8 @@ typename F::Bits from_int(s64 a, FloatEnv& e) {
 template <class F>
 F80 load_f80(typename F::Bits x, FloatEnv& e) {
   e.c1 = false;
+  F80 r;
+  if (fast_widen(x, r)) return r;
   Num a = unpack<F>(x, false);
   switch (a.cls) {
     case Class::kSNan: e.flags |= kFeInvalid; [[fallthrough]];
@@ -53,6 +56,13 @@ F80 load_f80(typename F::Bits x, FloatEnv& e) {
 // FST m32/m64: a denormal source is not an exception of its own.
 template <class F>
 typename F::Bits store_f80(F80 x, FloatEnv& e) {
+  typename F::Bits bits;
+  u32 status;
+  if (e.round == kRoundNearest && fast_narrow<F::kP, F::kExpBits>(x, bits, status)) {
+    e.flags |= status & kStatusPE;
+    e.c1 = status & kStatusC1;
+    return bits;
+  }
   e.c1 = false;
   Num a = unpack(x);
   switch (a.cls) {
@@ -109,10 +119,22 @@ F80 f80_from_i64(s64 a) {
   int n = std::countl_zero(mag);
   return pack_f80(a < 0, static_cast<u32>(63 - n + kF80Bias), mag << n);
 }
+namespace {
+s64 f80_to_int(F80 a, unsigned bits, u8 mode, FloatEnv& e) {
+  s64 r;
+  u32 status;
+  if ((mode != kRoundNearest && mode != kRoundZero) || !fast_to_int(a, bits, mode == kRoundNearest, r, status))
+    return to_int(unpack(a), static_cast<int>(bits), mode, e);
+  e.flags |= status & kStatusPE;
+  e.c1 = status & kStatusC1;
+  return r;
+}
+}  // namespace
+
 u32 f80_to_f32(F80 a, FloatEnv& e) { return store_f80<Single>(a, e); }
 u64 f80_to_f64(F80 a, FloatEnv& e) { return store_f80<Double>(a, e); }
-s16 f80_to_i16(F80 a, u8 mode, FloatEnv& e) { return static_cast<s16>(to_int(unpack(a), 16, mode, e)); }
-s32 f80_to_i32(F80 a, u8 mode, FloatEnv& e) { return static_cast<s32>(to_int(unpack(a), 32, mode, e)); }
-s64 f80_to_i64(F80 a, u8 mode, FloatEnv& e) { return to_int(unpack(a), 64, mode, e); }
+s16 f80_to_i16(F80 a, u8 mode, FloatEnv& e) { return static_cast<s16>(f80_to_int(a, 16, mode, e)); }
+s32 f80_to_i32(F80 a, u8 mode, FloatEnv& e) { return static_cast<s32>(f80_to_int(a, 32, mode, e)); }
+s64 f80_to_i64(F80 a, u8 mode, FloatEnv& e) { return f80_to_int(a, 64, mode, e); }
 
 }  // namespace oriel

@@ -1,6 +1,7 @@
 // Arithmetic in the x87's double extended format.
 // Sources: SDM Vol. 1, 4.2.2 (encodings), table 4-7 (NaNs), 8.1.5.2 (precision control), 8.5 (exceptions).
 #include "cpu/softfloat.h"
+#include "cpu/softfloat_fast.h"
 #include "cpu/softfloat_internal.h"
 
 namespace oriel {
@@ -28,7 +29,19 @@ F80 finish(const Wide& w, FloatEnv& e) {
   return pack_f80(w.sign, round(w, f80_spec(e), e));
 }
 
+// Whether the common case (softfloat_fast.h) may be tried, and what it gave.
+bool may_be_fast(const FloatEnv& e) { return e.round == kRoundNearest && !e.denormal_operand; }
+unsigned drop_of(const FloatEnv& e) { return 64u - e.precision; }
+F80 fast_result(F80 r, u32 status, FloatEnv& e) {
+  e.flags |= status & kStatusPE;
+  e.c1 = status & kStatusC1;
+  return r;
+}
+
 F80 add_op(F80 x, F80 y, bool negate, FloatEnv& e) {
+  F80 r;
+  u32 status;
+  if (may_be_fast(e) && fast_add(x, y, negate ? 0x8000 : 0, drop_of(e), r, status)) return fast_result(r, status, e);
   e.c1 = false;
   Num a = unpack(x), b = unpack(y);
   if (special(a) || special(b)) return propagate(a, b, e);
@@ -48,6 +61,9 @@ F80 f80_add(F80 a, F80 b, FloatEnv& e) { return add_op(a, b, false, e); }
 F80 f80_sub(F80 a, F80 b, FloatEnv& e) { return add_op(a, b, true, e); }
 
 F80 f80_mul(F80 x, F80 y, FloatEnv& e) {
+  F80 r;
+  u32 status;
+  if (may_be_fast(e) && fast_mul(x, y, drop_of(e), r, status)) return fast_result(r, status, e);
   e.c1 = false;
   Num a = unpack(x), b = unpack(y);
   if (special(a) || special(b)) return propagate(a, b, e);
@@ -60,6 +76,9 @@ F80 f80_mul(F80 x, F80 y, FloatEnv& e) {
 }
 
 F80 f80_div(F80 x, F80 y, FloatEnv& e) {
+  F80 r;
+  u32 status;
+  if (may_be_fast(e) && fast_div(x, y, drop_of(e), r, status)) return fast_result(r, status, e);
   e.c1 = false;
   Num a = unpack(x), b = unpack(y);
   if (special(a) || special(b)) return propagate(a, b, e);
@@ -76,6 +95,9 @@ F80 f80_div(F80 x, F80 y, FloatEnv& e) {
 }
 
 F80 f80_sqrt(F80 x, FloatEnv& e) {
+  F80 r;
+  u32 status;
+  if (may_be_fast(e) && fast_sqrt(x, drop_of(e), r, status)) return fast_result(r, status, e);
   e.c1 = false;
   Num a = unpack(x);
   if (special(a)) return propagate(a, a, e);
