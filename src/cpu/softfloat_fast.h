@@ -74,17 +74,19 @@ inline bool round_nearest(u32 sign, s32 exp, u64 high, u64 low, unsigned drop, F
 
 // a + b, or with flip = 8000H a - b.
 inline bool fast_add(F80 a, F80 b, u32 flip, unsigned drop, F80& r, u32& status) {
-  b.se = static_cast<u16>(b.se ^ flip);
+  const u32 sign_a = a.se & 0x8000u, sign_b = (b.se & 0x8000u) ^ flip;
   if (!normal(a) || !normal(b)) {
-    if (is_zero(b) && normal(a)) return round_nearest(a.se & 0x8000, a.se & 0x7fff, a.m, 0, drop, r, status);
-    if (is_zero(a) && normal(b)) return round_nearest(b.se & 0x8000, b.se & 0x7fff, b.m, 0, drop, r, status);
+    if (is_zero(b) && normal(a)) return round_nearest(sign_a, a.se & 0x7fff, a.m, 0, drop, r, status);
+    if (is_zero(a) && normal(b)) return round_nearest(sign_b, b.se & 0x7fff, b.m, 0, drop, r, status);
     return false;
   }
-  const bool differ = (a.se ^ b.se) & 0x8000;
-  if ((a.se & 0x7fff) < (b.se & 0x7fff)) std::swap(a, b);
-  s32 exp = a.se & 0x7fff;
-  const u32 distance = static_cast<u32>(exp - (b.se & 0x7fff));
-  u64 high = b.m, low = 0;
+  const s32 difference = (a.se & 0x7fff) - (b.se & 0x7fff);
+  const bool b_first = difference < 0;
+  const u32 distance = static_cast<u32>(b_first ? -difference : difference);
+  const u64 first = b_first ? b.m : a.m;
+  s32 exp = (b_first ? b.se : a.se) & 0x7fff;
+  u32 sign = b_first ? sign_b : sign_a;
+  u64 high = b_first ? a.m : b.m, low = 0;
   if (distance) {
     if (distance < 64) {
       low = high << (64 - distance);
@@ -95,26 +97,25 @@ inline bool fast_add(F80 a, F80 b, u32 flip, unsigned drop, F80& r, u32& status)
       high = 0;
     }
   }
-  u32 sign = a.se & 0x8000;
-  if (!differ) {
-    high += a.m;
-    if (high < a.m) {
+  if (sign_a == sign_b) {
+    high += first;
+    if (high < first) {
       low = low >> 1 | (low & 1) | high << 63;
       high = high >> 1 | kF80One;
       exp++;
     }
     return round_nearest(sign, exp, high, low, drop, r, status);
   }
-  if (!distance && a.m <= high) {
-    if (a.m == high) {
+  if (!distance && first <= high) {
+    if (first == high) {
       r = {0, 0};
       status = 0;
       return true;
     }
-    high -= a.m;
+    high -= first;
     sign ^= 0x8000;
   } else {
-    high = a.m - high - (low != 0);
+    high = first - high - (low != 0);
     low = 0 - low;
   }
   if (!high) {
