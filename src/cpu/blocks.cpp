@@ -221,7 +221,7 @@ Block* BlockCache::find(u64 lin) {
   }
   const TlbEntry& e = c_.tlb[tlb_index(lin)];
   if (e.xtag == (lin & ~kPageOff)) {
-    pa = (c_.tlb_pa[c_.mmu][tlb_index(lin)] & ~kPageOff) | (lin & kPageOff);
+    pa = (c_.tlb_set->pa[c_.mmu][tlb_index(lin)] & ~kPageOff) | (lin & kPageOff);
   } else if (!c_.translate_fetch(lin, pa)) {
     return nullptr;
   }

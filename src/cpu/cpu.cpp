@@ -53,6 +53,7 @@ void Cpu::reset() {
   cr2 = cr3 = cr4 = 0;
   efer = 0;
   xcr0 = 1;
+  pkru = 0;
   for (u64& d : dr) d = 0;
   dr[6] = 0xffff0ff0;
   dr[7] = 0x400;
@@ -79,7 +80,7 @@ void Cpu::init() {
   std::memcpy(keep_xmm, xmm, sizeof xmm);
   std::memcpy(keep_ymm_hi, ymm_hi, sizeof ymm_hi);
   u64 keep_xcr0 = xcr0;
-  u32 keep_mxcsr = mxcsr;
+  u32 keep_mxcsr = mxcsr, keep_pkru = pkru;
   u64 keep_cr0 = cr0;
   reset();
   fpu = keep_fpu;
@@ -88,6 +89,7 @@ void Cpu::init() {
   std::memcpy(ymm_hi, keep_ymm_hi, sizeof ymm_hi);
   xcr0 = keep_xcr0;
   mxcsr = keep_mxcsr;
+  pkru = keep_pkru;
   cr0 = (cr0 & ~u64{kCr0CD | kCr0NW}) | (keep_cr0 & (kCr0CD | kCr0NW));
 }
 
@@ -137,7 +139,7 @@ void Cpu::update_mode() {
     mmu = (cr0 & kCr0AM) && (rflags & kAC) ? kMmuAlign : kMmuUser;
   else
     mmu = (cr4 & kCr4SMAP) && (rflags & kAC) ? kMmuSupAc : kMmuSup;
-  tlb = tlb_tables[mmu];
+  tlb = tlb_set->tables[mmu];
   fetch_limit = code_mode == CodeMode::k64 ? ~u64{0} : seg[kCS].limit;
   for (unsigned s = 0; s < 6; s++) derive_seg(s);
   update_code_key();
@@ -211,6 +213,7 @@ void Cpu::state(State& s) {
   for (V128& x : xmm) s.io(x);
   for (V128& x : ymm_hi) s.io(x);
   s.io(mxcsr);
+  s.io(pkru);
   for (F80& r : fpu.r) {
     s.io(r.m);
     s.io(r.se);

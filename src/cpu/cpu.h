@@ -84,6 +84,8 @@ enum : u64 {
   kCr4OSXSAVE = 1u << 18,
   kCr4SMEP = 1u << 20,
   kCr4SMAP = 1u << 21,
+  kCr4PKE = 1u << 22,
+  kCr4PKS = 1u << 24,
   kEferSCE = 1u << 0,
   kEferLME = 1u << 8,
   kEferLMA = 1u << 10,
@@ -186,6 +188,20 @@ constexpr u64 kTlbNone = ~u64{0};
 constexpr unsigned kTlbBits = 11, kTlbSize = 1u << kTlbBits;
 constexpr unsigned tlb_index(u64 lin) { return static_cast<unsigned>(lin >> 12) & (kTlbSize - 1); }
 
+// What is known of one PCID's translations, or of all while CR4.PCIDE is clear. The others' are kept, so that a switch
+// of PCID that flushes nothing finds them again.
+struct TlbSet {
+  TlbEntry* tables[kMmuCount] = {};
+  // Beside each table: the guest-physical page and, in the low bits, what flushes look at (mmu.cpp); kTlbNone where
+  // there is no entry.
+  u64* pa[kMmuCount] = {};
+  u8 used = 0;  // bit per table that may hold entries
+  u16 pcid = 0;
+  u64 gen = 0;  // of the mappings from linear addresses to code; 0: none of them holds
+  u64 last_used = 0;
+};
+constexpr unsigned kTlbSets = 6;  // as many as Linux uses PCIDs
+
 // What the CPU asks of the machine around it. Port and MMIO effects may call back
 // (raise_irq_line(), request_exit()); they take effect after the current instruction.
 class CpuBus {
@@ -198,7 +214,10 @@ class CpuBus {
   virtual void halted() {}                 // HLT retired
   virtual u64 apic_base() = 0;             // IA32_APIC_BASE
   virtual bool set_apic_base(u64 v) = 0;   // false: #GP
-  virtual u64 tsc_deadline() = 0;          // IA32_TSC_DEADLINE
+  // MSRs 800H to 8FFH, the registers of an APIC in x2APIC mode. false: #GP.
+  virtual bool read_apic_msr(u32, u64&) { return false; }
+  virtual bool write_apic_msr(u32, u64) { return false; }
+  virtual u64 tsc_deadline() = 0;  // IA32_TSC_DEADLINE
   virtual void set_tsc_deadline(u64 v) = 0;
   virtual u8 tpr() = 0;  // CR8: bits 7:4 of the task priority
   virtual void set_tpr(u8 v) = 0;
@@ -297,10 +316,10 @@ class Cpu final : public PhysMemListener {
   u64 lin_mask = 0xffffffff;  // linear addresses: 32 bits outside 64-bit mode
   u64 sp_mask = 0xffff;       // stack pointer width
   u64 fetch_limit = 0xffff;   // the last RIP that may be fetched: CS.limit, or ~0 in 64-bit mode
-  u64 code_key = 0;           // what a cached linear-to-block mapping depends on: tlb_gen_, code mode, MMU index
+  u64 code_key = 0;           // what a cached linear-to-block mapping depends on: TlbSet::gen, code mode, MMU index
   u32 events = 0;             // CpuEvent
   SegCache seg[kSegCount];
-  TlbEntry* tlb = nullptr;  // table in force: tlb_tables[mmu]
+  TlbEntry* tlb = nullptr;  // table in force: tlb_set->tables[mmu]
 
   V128 xmm[16] = {};
   V128 ymm_hi[16] = {};  // upper halves of YMM0 to YMM15
@@ -312,6 +331,7 @@ class Cpu final : public PhysMemListener {
   u64 dr[8] = {};
   u64 efer = 0;
   u64 xcr0 = 1;
+  u32 pkru = 0;
   DescTable gdtr, idtr;
   u64 pdpte[4] = {};  // PAE page-directory pointers, loaded with CR3
   bool nmi_blocked = false;
@@ -326,7 +346,7 @@ class Cpu final : public PhysMemListener {
     u64 mtrr_def_type = 0, mtrr_fixed[11] = {}, mtrr_phys[16] = {};
     u64 spec_ctrl = 0, debugctl = 0, mcg_status = 0, mc_ctl[8] = {}, mc_status[8] = {}, mc_addr[8] = {},
         mc_misc[8] = {};
-    u64 bios_sign_id = 0, feature_control = 1;
+    u64 bios_sign_id = 0, feature_control = 1, pkrs = 0;
   } msr;
 
   // ---- running ----
@@ -486,6 +506,8 @@ class Cpu final : public PhysMemListener {
     u64 pa;
     bool writable, user, nx, global, dirty;
     u8 page_shift;
+    u8 key = 0;  // protection key, and what it takes away
+    bool key_read = true, key_write = true;
   };
   // Walks the tables for a linear address with the rules of `mmu` (SDM Vol. 3, chapter 4), sets A/D, and
   // raises #PF on failure.
@@ -494,9 +516,16 @@ class Cpu final : public PhysMemListener {
   bool translate_fetch(u64 lin, u64& pa);
   // Forgets cached write permission for the physical page of `pa` (it has code now).
   void drop_write_permission(u64 pa);
+  // All PCIDs' translations; or those of the current one, but for global pages.
   void flush_tlb(bool keep_global);
-  void flush_tlb_page(u64 lin);
-  bool load_pdptes(u64 cr3_value);  // PAE: reads the four entries; #GP on reserved bits
+  void flush_tlb_page(u64 lin);  // as INVLPG
+  enum class Invpcid : u8 { kAddress, kContext, kAllWithGlobal, kAll };
+  void invpcid(Invpcid type, u16 pcid, u64 lin);
+  void select_pcid(u16 pcid, bool keep);  // `keep`: what is known of its translations holds
+  bool load_pdptes(u64 cr3_value);        // PAE: reads the four entries; #GP on reserved bits
+  // Protection keys: the rights of user pages (PKRU) and of supervisor pages (IA32_PKRS).
+  void set_pkru(u32 v);
+  void set_pkrs(u32 v);
   void set_a20(bool on);
   bool a20() const { return a20_mask_ == ~u64{0}; }
 
@@ -570,17 +599,26 @@ class Cpu final : public PhysMemListener {
   void check_data_breakpoints(u64 lin, u32 n, bool write);
   // Implicit accesses to tables wrap at 32 bits outside IA-32e mode.
   u64 lin_mask_sys() const { return lma() ? ~u64{0} : 0xffffffffu; }
-  u8 tlb_used_ = 0;                // bit per table that may hold entries
-  bool large_pages_seen_ = false;  // a large page was entered since the machine started
-  TlbEntry* tlb_tables[kMmuCount];
-  u64* tlb_pa[kMmuCount];  // beside each table: guest-physical page and kTlbGlobal, kTlbNone where there is no entry
-  u32 tlb_gen_ = 1;        // changes whenever a cached linear-to-code mapping may be stale
+  TlbSet tlb_sets_[kTlbSets];
+  TlbSet* tlb_set = tlb_sets_;  // in force
+  u64 tlb_gens_ = 0, pcid_switches_ = 0;
+  u64 large_pages_ = 0;  // bit by linear GiB, modulo 64, of which a large page was entered
+  // Cached linear-to-code mappings may be stale.
   void new_tlb_gen() {
-    tlb_gen_++;
+    for (TlbSet& s : tlb_sets_) s.gen = 0;
+    renew_tlb_gen();
+  }
+  void renew_tlb_gen() {  // of the current PCID alone
+    tlb_set->gen = ++tlb_gens_;
     update_code_key();
   }
+  void init_tlb_set(TlbSet& s);
+  template <class F>
+  void each_tlb(F f);
+  void drop_entries(TlbSet& s, bool keep_global);
+  void drop_page(TlbSet& s, u64 lin, bool global_only);
   void update_code_key() {
-    code_key = static_cast<u64>(tlb_gen_) << 8 | static_cast<u64>(code_mode) << 4 | (flat32() ? 1 << 3 : 0) | mmu;
+    code_key = tlb_set->gen << 8 | static_cast<u64>(code_mode) << 4 | (flat32() ? 1 << 3 : 0) | mmu;
   }
   // 32-bit code and stack, and the four ordinary segments span all 4 GiB.
   bool flat32() const {
@@ -596,6 +634,7 @@ class Cpu final : public PhysMemListener {
   } rmw_{};
   u64 a20_mask_ = ~u64{0};
   u64 data_breakpoint_pages_[4] = {kTlbNone, kTlbNone, kTlbNone, kTlbNone};
+  void drop_keys(u32 changed, bool user);
   void update_breakpoints();  // after DR0-3, DR7 changed: flushes watched pages, sets kEvTrap
 };
 

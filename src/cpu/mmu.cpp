@@ -12,27 +12,26 @@ constexpr u64 kPageOff = 0xfff;
 // Bits of page-table entries.
 constexpr u64 kPteP = 1, kPteW = 2, kPteU = 4, kPteA = 1u << 5, kPteD = 1u << 6, kPtePS = 1u << 7, kPteG = 1u << 8,
               kPteNX = u64{1} << 63;
+constexpr unsigned kPteKeyShift = 59;               // protection key, bits 62:59
 constexpr u64 kPhysMask = (u64{1} << 40) - 1;       // MAXPHYADDR = 40
 constexpr u64 kPhysReserved = 0x000fff0000000000u;  // bits 51:40
 // Page-fault error code.
-constexpr u32 kPfP = 1, kPfW = 2, kPfU = 4, kPfRsvd = 8, kPfI = 16;
+constexpr u32 kPfP = 1, kPfW = 2, kPfU = 4, kPfRsvd = 8, kPfI = 16, kPfPk = 32;
 
-constexpr u64 kTlbGlobal = 1;  // in tlb_pa
+// In TlbSet::pa: a global page, a user page, its protection key in bits 5:2, a piece of a large page.
+constexpr u64 kTlbGlobal = 1, kTlbUser = 2, kTlbLarge = 1 << 6;
+constexpr unsigned kTlbKeyShift = 2;
 
 constexpr TlbEntry kEmptyEntry = {kTlbNone, kTlbNone, kTlbNone, 0};
+
+constexpr u16 kNoPcid = 0xffff;
+constexpr u64 gib_bit(u64 lin) { return u64{1} << (lin >> 30 & 63); }
 
 }  // namespace
 
 Cpu::Cpu(PhysMem& memory, CpuBus& b) : mem(memory), bus(b) {
-  for (unsigned m = 0; m < kMmuCount; m++) {
-    tlb_tables[m] = static_cast<TlbEntry*>(std::aligned_alloc(64, sizeof(TlbEntry) * kTlbSize));
-    tlb_pa[m] = static_cast<u64*>(std::malloc(sizeof(u64) * kTlbSize));
-    for (unsigned i = 0; i < kTlbSize; i++) {
-      tlb_tables[m][i] = kEmptyEntry;
-      tlb_pa[m][i] = kTlbNone;
-    }
-  }
-  tlb = tlb_tables[0];
+  init_tlb_set(*tlb_set);
+  tlb = tlb_set->tables[0];
   blocks = new BlockCache(*this);
   mem.set_listener(this);
   reset();
@@ -41,16 +40,44 @@ Cpu::Cpu(PhysMem& memory, CpuBus& b) : mem(memory), bus(b) {
 Cpu::~Cpu() {
   mem.set_listener(nullptr);
   delete blocks;
-  for (TlbEntry* t : tlb_tables) std::free(t);
-  for (u64* p : tlb_pa) std::free(p);
+  for (unsigned n = 0; n < kTlbSets; n++)
+    for (unsigned m = 0; m < kMmuCount; m++) {
+      if (m == kMmuAlign && n != 0) continue;
+      std::free(tlb_sets_[n].tables[m]);
+      std::free(tlb_sets_[n].pa[m]);
+    }
 }
 
 // ---- TLB maintenance ---------------------------------------------------------------------------
 
-void Cpu::flush_tlb(bool keep_global) {
+void Cpu::init_tlb_set(TlbSet& s) {
   for (unsigned m = 0; m < kMmuCount; m++) {
-    if (!(tlb_used_ >> m & 1)) continue;
-    u64* pa = tlb_pa[m];
+    if (m == kMmuAlign && &s != tlb_sets_) {  // always empty: all have the same one
+      s.tables[m] = tlb_sets_[0].tables[m];
+      s.pa[m] = tlb_sets_[0].pa[m];
+      continue;
+    }
+    s.tables[m] = static_cast<TlbEntry*>(std::aligned_alloc(64, sizeof(TlbEntry) * kTlbSize));
+    s.pa[m] = static_cast<u64*>(std::malloc(sizeof(u64) * kTlbSize));
+    for (unsigned i = 0; i < kTlbSize; i++) {
+      s.tables[m][i] = kEmptyEntry;
+      s.pa[m][i] = kTlbNone;
+    }
+  }
+}
+
+// f(entries, TlbSet::pa) for each table that may hold entries.
+template <class F>
+void Cpu::each_tlb(F f) {
+  for (TlbSet& s : tlb_sets_)
+    for (unsigned m = 0; m < kMmuCount; m++)
+      if (s.used >> m & 1) f(s.tables[m], s.pa[m]);
+}
+
+void Cpu::drop_entries(TlbSet& s, bool keep_global) {
+  for (unsigned m = 0; m < kMmuCount; m++) {
+    if (!(s.used >> m & 1)) continue;
+    u64* pa = s.pa[m];
     bool left = false;
     for (unsigned i = 0; i < kTlbSize; i++) {
       if (pa[i] == kTlbNone) continue;
@@ -58,31 +85,95 @@ void Cpu::flush_tlb(bool keep_global) {
         left = true;
         continue;
       }
-      tlb_tables[m][i] = kEmptyEntry;
+      s.tables[m][i] = kEmptyEntry;
       pa[i] = kTlbNone;
     }
-    if (!left) tlb_used_ &= static_cast<u8>(~(1u << m));
+    if (!left) s.used &= static_cast<u8>(~(1u << m));
   }
-  new_tlb_gen();
+  s.gen = 0;
+}
+
+void Cpu::flush_tlb(bool keep_global) {
   stats.tlb_flushes++;
+  if (keep_global) {
+    drop_entries(*tlb_set, true);
+    return renew_tlb_gen();
+  }
+  for (TlbSet& s : tlb_sets_) {
+    drop_entries(s, false);
+    s.pcid = kNoPcid;
+  }
+  tlb_set->pcid = static_cast<u16>(cr3 & kPageOff);
+  large_pages_ = 0;
+  new_tlb_gen();
+}
+
+// A large page is entered piece by piece: all pieces of large pages in the GiB of `lin` go with it.
+void Cpu::drop_page(TlbSet& s, u64 lin, bool global_only) {
+  const bool large = large_pages_ & gib_bit(lin);
+  const unsigned slot = tlb_index(lin);
+  for (unsigned m = 0; m < kMmuCount; m++) {
+    if (!(s.used >> m & 1)) continue;
+    for (unsigned i = large ? 0 : slot; i <= (large ? kTlbSize - 1 : slot); i++) {
+      TlbEntry& e = s.tables[m][i];
+      u64& pa = s.pa[m][i];
+      if (pa == kTlbNone || (global_only && !(pa & kTlbGlobal))) continue;
+      if (i != slot) {
+        const u64 tag = e.rtag & e.wtag & e.xtag;  // kTlbNone is all ones
+        if (!(pa & kTlbLarge) || ((tag ^ lin) >> 30)) continue;
+      }
+      e = kEmptyEntry;
+      pa = kTlbNone;
+    }
+  }
 }
 
 void Cpu::flush_tlb_page(u64 lin) {
-  // A large page is entered piece by piece, so that dropping one piece would leave the others.
-  if (large_pages_seen_) return flush_tlb(false);
-  for (unsigned m = 0; m < kMmuCount; m++) {
-    tlb_tables[m][tlb_index(lin)] = kEmptyEntry;
-    tlb_pa[m][tlb_index(lin)] = kTlbNone;
-  }
+  for (TlbSet& s : tlb_sets_) drop_page(s, lin, &s != tlb_set);
   new_tlb_gen();
 }
 
-void Cpu::drop_write_permission(u64 pa) {
-  for (unsigned m = 0; m < kMmuCount; m++) {
-    if (!(tlb_used_ >> m & 1)) continue;
-    for (unsigned i = 0; i < kTlbSize; i++)
-      if ((tlb_pa[m][i] & ~kPageOff) == (pa & ~kPageOff)) tlb_tables[m][i].wtag = kTlbNone;
+void Cpu::select_pcid(u16 pcid, bool keep) {
+  if (pcid != tlb_set->pcid) {
+    TlbSet* to = nullptr;
+    for (TlbSet& s : tlb_sets_)
+      if (s.tables[0] && s.pcid == pcid) to = &s;
+    if (!to) {  // in place of the one that has not been in force for the longest time
+      for (TlbSet& s : tlb_sets_)
+        if (&s != tlb_set && (!to || s.last_used < to->last_used)) to = &s;
+      if (!to->tables[0]) init_tlb_set(*to);
+      drop_entries(*to, true);
+      to->pcid = pcid;
+    }
+    tlb_set->last_used = ++pcid_switches_;
+    tlb_set = to;
+    tlb = to->tables[mmu];
   }
+  if (!keep) return flush_tlb(true);
+  if (tlb_set->gen)
+    update_code_key();
+  else
+    renew_tlb_gen();
+}
+
+void Cpu::invpcid(Invpcid type, u16 pcid, u64 lin) {
+  if (type == Invpcid::kAllWithGlobal) return flush_tlb(false);
+  for (TlbSet& s : tlb_sets_) {
+    if (type != Invpcid::kAll && s.pcid != pcid) continue;
+    if (type == Invpcid::kAddress)
+      drop_page(s, lin, false);
+    else
+      drop_entries(s, true);
+    s.gen = 0;
+  }
+  if (!tlb_set->gen) renew_tlb_gen();
+}
+
+void Cpu::drop_write_permission(u64 pa) {
+  each_tlb([pa](TlbEntry* e, const u64* at) {
+    for (unsigned i = 0; i < kTlbSize; i++)
+      if ((at[i] & ~kPageOff) == (pa & ~kPageOff)) e[i].wtag = kTlbNone;
+  });
 }
 
 void Cpu::mapping_changed() {
@@ -94,8 +185,34 @@ void Cpu::mapping_changed() {
 void Cpu::code_written(u64 pa, u32 n) { blocks->invalidate(pa, n); }
 
 void Cpu::write_tracking_restarted() {
-  for (TlbEntry* t : tlb_tables)
-    for (unsigned i = 0; i < kTlbSize; i++) t[i].wtag = kTlbNone;
+  each_tlb([](TlbEntry* e, const u64*) {
+    for (unsigned i = 0; i < kTlbSize; i++) e[i].wtag = kTlbNone;
+  });
+}
+
+// Rights of keys changed: two bits of `changed` each. Entries of their pages lose what they allow to data.
+void Cpu::drop_keys(u32 changed, bool user) {
+  u32 keys = 0;
+  for (unsigned k = 0; k < 16; k++) keys |= (changed >> 2 * k & 3 ? 1u : 0u) << k;
+  each_tlb([keys, user](TlbEntry* e, const u64* at) {
+    for (unsigned i = 0; i < kTlbSize; i++) {
+      const u64 pa = at[i];
+      if (pa == kTlbNone || ((pa & kTlbUser) != 0) != user || !(keys >> (pa >> kTlbKeyShift & 15) & 1)) continue;
+      e[i].rtag = e[i].wtag = kTlbNone;
+    }
+  });
+}
+
+void Cpu::set_pkru(u32 v) {
+  const u32 changed = pkru ^ v;
+  pkru = v;
+  if (changed && (cr4 & kCr4PKE)) drop_keys(changed, true);
+}
+
+void Cpu::set_pkrs(u32 v) {
+  const u32 changed = static_cast<u32>(msr.pkrs) ^ v;
+  msr.pkrs = v;
+  if (changed && (cr4 & kCr4PKS)) drop_keys(changed, false);
 }
 
 void Cpu::set_a20(bool on) {
@@ -212,6 +329,17 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
     else
       ok = kind == kRead || rw || !(cr0 & kCr0WP);
   }
+  // Protection keys (4.6.2) concern data alone.
+  if (lma() && (cr4 & (us ? kCr4PKE : kCr4PKS))) {
+    t.key = leaf >> kPteKeyShift & 15;
+    const u32 rights = (us ? pkru : static_cast<u32>(msr.pkrs)) >> 2 * t.key;
+    t.key_read = !(rights & 1);
+    t.key_write = t.key_read && !((rights & 2) && (user_access || (cr0 & kCr0WP)));
+    if (kind == kRead ? !t.key_read : kind == kWrite && !t.key_write) {
+      err |= kPfPk;
+      ok = false;
+    }
+  }
   if (!ok) return raise_pf(lin, err | kPfP);
 
   for (unsigned i = 0; i < n; i++) {
@@ -261,18 +389,18 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
   if (index == kMmuAlign) return true;
   PhysMem::Page page = mem.page(t.pa);
   if (!page.host) return true;
-  if (t.page_shift > 12) large_pages_seen_ = true;
+  if (t.page_shift > 12) large_pages_ |= gib_bit(lin);
 
   u64 lin_page = lin & ~kPageOff;
   bool watched = false;
   for (u64 w : data_breakpoint_pages_) watched |= w == lin_page;
 
-  TlbEntry& e = tlb_tables[index][tlb_index(lin)];
-  tlb_used_ |= static_cast<u8>(1u << index);
+  TlbEntry& e = tlb_set->tables[index][tlb_index(lin)];
+  tlb_set->used |= static_cast<u8>(1u << index);
   bool user = index == kMmuUser;
   bool smap_hides = !user && t.user && (cr4 & kCr4SMAP) && index != kMmuSupAc;
-  bool readable = user ? t.user : !smap_hides;
-  bool may_write = readable && (t.writable || (!user && !(cr0 & kCr0WP)));
+  bool readable = (user ? t.user : !smap_hides) && t.key_read;
+  bool may_write = readable && t.key_write && (t.writable || (!user && !(cr0 & kCr0WP)));
   bool fetchable = !t.nx && (user ? t.user : !(t.user && (cr4 & kCr4SMEP)));
   bool write_now = may_write && t.dirty && page.writable && !watched;
   if (write_now) {
@@ -285,7 +413,8 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
   e.wtag = write_now ? lin_page : kTlbNone;
   e.xtag = fetchable ? lin_page : kTlbNone;
   e.addend = static_cast<u64>(reinterpret_cast<uintptr_t>(page.host)) - lin_page;
-  tlb_pa[index][tlb_index(lin)] = (t.pa & ~kPageOff) | (t.global ? kTlbGlobal : 0);
+  tlb_set->pa[index][tlb_index(lin)] = (t.pa & ~kPageOff) | (t.global ? kTlbGlobal : 0) | (t.user ? kTlbUser : 0) |
+                                       (t.page_shift > 12 ? kTlbLarge : 0) | u64{t.key} << kTlbKeyShift;
   return true;
 }
 

@@ -25,9 +25,10 @@ enum : u32 {
   kXmm = 160,
   kXsaveHeader = 512,
   kYmm = 576,  // upper halves: as CPUID leaf 0DH says
-  kXsaveSize = 832
+  kPkru = 832,
+  kXsaveSize = 840
 };
-constexpr u64 kX87State = 1, kSseState = 2, kAvxState = 4;
+constexpr u64 kX87State = 1, kSseState = 2, kAvxState = 4, kPkruState = 1 << 9;
 
 unsigned xmm_count(const Cpu& c) { return c.long64() ? 16 : 8; }
 
@@ -131,7 +132,8 @@ u64 in_use(const Cpu& c) {
   const Fpu& f = c.fpu;
   u64 x87 = f.sw | f.top | f.tw | f.fop | f.fip | f.fdp | f.fcs | f.fds | (f.cw ^ 0x37fu);
   for (const F80& r : f.r) x87 |= r.m | r.se;
-  return (x87 ? kX87State : 0) | (!all_zero(c.xmm) ? kSseState : 0) | (!all_zero(c.ymm_hi) ? kAvxState : 0);
+  return (x87 ? kX87State : 0) | (!all_zero(c.xmm) ? kSseState : 0) | (!all_zero(c.ymm_hi) ? kAvxState : 0) |
+         (c.pkru ? kPkruState : 0);
 }
 
 // `optimized`: components in their initial configuration are not written (XSAVEOPT; the modified optimization is not
@@ -145,7 +147,7 @@ bool xsave(Cpu& c, const Insn& i, bool optimized) {
   // The parts of the area that are written; nothing else of it is touched.
   struct Part {
     u32 at, size;
-  } parts[6];
+  } parts[7];
   unsigned n = 0;
   parts[n++] = {kXsaveHeader, 8};
   if (saved & kX87State) {
@@ -165,6 +167,10 @@ bool xsave(Cpu& c, const Insn& i, bool optimized) {
   if (saved & kAvxState) {
     std::memcpy(image + kYmm, c.ymm_hi, register_bytes);
     parts[n++] = {kYmm, register_bytes};
+  }
+  if (saved & kPkruState) {
+    store<u64>(image + kPkru, c.pkru);
+    parts[n++] = {kPkru, 8};
   }
   auto at = [&](const Part& p) { return wrap_offset(i, off + p.at); };
   for (unsigned k = 0; k < n; k++)
@@ -198,6 +204,7 @@ bool exec_XRSTOR(Cpu& c, const Insn& i) {
   if (with_mxcsr && !read_part(kMxcsr, 4)) return false;
   if ((requested & present & kSseState) && !read_part(kXmm, register_bytes)) return false;
   if ((requested & present & kAvxState) && !read_part(kYmm, register_bytes)) return false;
+  if ((requested & present & kPkruState) && !read_part(kPkru, 8)) return false;
   if (with_mxcsr) {
     const u32 mxcsr = load<u32>(image + kMxcsr);
     if (mxcsr & ~kMxcsrMask) return c.raise(kGP, 0);
@@ -218,6 +225,7 @@ bool exec_XRSTOR(Cpu& c, const Insn& i) {
   };
   restore(kSseState, c.xmm, kXmm);
   restore(kAvxState, c.ymm_hi, kYmm);
+  if (requested & kPkruState) c.set_pkru(present & kPkruState ? load<u32>(image + kPkru) : 0);
   return true;
 }
 

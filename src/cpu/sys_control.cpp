@@ -10,7 +10,8 @@ constexpr u64 kPhysMask = (u64{1} << 40) - 1;
 constexpr u64 kCr0Valid =
     kCr0PE | kCr0MP | kCr0EM | kCr0TS | kCr0ET | kCr0NE | kCr0WP | kCr0AM | kCr0NW | kCr0CD | kCr0PG;
 constexpr u64 kCr4Valid = kCr4VME | kCr4PVI | kCr4TSD | kCr4DE | kCr4PSE | kCr4PAE | kCr4MCE | kCr4PGE | kCr4PCE |
-                          kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4UMIP | kCr4FSGSBASE | kCr4OSXSAVE | kCr4SMEP | kCr4SMAP;
+                          kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4UMIP | kCr4FSGSBASE | kCr4OSXSAVE | kCr4SMEP | kCr4SMAP |
+                          kCr4PCIDE | kCr4PKE | kCr4PKS;
 
 bool valid_memory_type(u64 t) { return t == 0 || t == 1 || t == 4 || t == 5 || t == 6; }
 
@@ -104,7 +105,7 @@ bool Cpu::set_cr0(u64 v) {
         return false;
       }
     } else {
-      if (long64()) return raise(kGP, 0);
+      if (long64() || (cr4 & kCr4PCIDE)) return raise(kGP, 0);
       efer &= ~u64{kEferLMA};
     }
   }
@@ -115,14 +116,23 @@ bool Cpu::set_cr0(u64 v) {
 }
 
 bool Cpu::set_cr3(u64 v) {
+  const bool pcids = cr4 & kCr4PCIDE;
+  bool keep = false;
   if (lma()) {
+    if (pcids) {
+      keep = v >> 63;
+      v &= ~u64{0} >> 1;
+    }
     if (v & ~kPhysMask) return raise(kGP, 0);
   } else {
     v &= 0xffffffff;
     if ((cr0 & kCr0PG) && (cr4 & kCr4PAE) && !load_pdptes(v)) return false;
   }
   cr3 = v;
-  flush_tlb(true);
+  if (pcids)
+    select_pcid(v & 0xfff, keep);
+  else
+    flush_tlb(true);
   return true;
 }
 
@@ -130,10 +140,11 @@ bool Cpu::set_cr4(u64 v) {
   if (v & ~kCr4Valid) return raise(kGP, 0);
   if (lma() && !(v & kCr4PAE)) return raise(kGP, 0);
   u64 changed = cr4 ^ v;
+  if ((changed & v & kCr4PCIDE) && (!lma() || (cr3 & 0xfff))) return raise(kGP, 0);
   constexpr u64 paging = kCr4PSE | kCr4PAE | kCr4PGE | kCr4SMEP;
   if ((changed & paging) && (cr0 & kCr0PG) && (v & kCr4PAE) && !lma() && !load_pdptes(cr3)) return false;
   cr4 = v;
-  if (changed & (paging | kCr4SMAP)) flush_tlb(false);
+  if (changed & (paging | kCr4SMAP | kCr4PCIDE | kCr4PKE | kCr4PKS)) flush_tlb(false);
   update_mode();
   return true;
 }
@@ -173,6 +184,7 @@ bool Cpu::read_msr(u32 index, u64& v) {
     v = regs[reg][bank];
     return true;
   }
+  if (index >= 0x800 && index < 0x900) return bus.read_apic_msr(index, v) || raise(kGP, 0);
   switch (index) {
     case 0x10: v = read_tsc(); return true;
     case 0x1b: v = bus.apic_base(); return true;
@@ -182,6 +194,7 @@ bool Cpu::read_msr(u32 index, u64& v) {
     case 0x10a: v = kArchCapabilities; return true;
     case 0x277: v = msr.pat; return true;
     case 0x2ff: v = msr.mtrr_def_type; return true;
+    case 0x6e1: v = msr.pkrs; return true;
     case 0x6e0: {
       u64 d = bus.tsc_deadline();
       v = d ? d + msr.tsc_adjust : 0;
@@ -224,6 +237,7 @@ bool Cpu::write_msr(u32 index, u64 v) {
     regs[reg][bank] = v;
     return true;
   }
+  if (index >= 0x800 && index < 0x900) return bus.write_apic_msr(index, v) || raise(kGP, 0);
   switch (index) {
     case 0x10: msr.tsc_adjust += v - read_tsc(); return true;
     case 0x1b: return bus.set_apic_base(v) || raise(kGP, 0);
@@ -238,6 +252,10 @@ bool Cpu::write_msr(u32 index, u64 v) {
       msr.mtrr_def_type = v;
       return true;
     case 0x6e0: bus.set_tsc_deadline(v ? v - msr.tsc_adjust : 0); return true;
+    case 0x6e1:
+      if (v >> 32) return raise(kGP, 0);
+      set_pkrs(static_cast<u32>(v));
+      return true;
     case 0xc0000080: return set_efer(v);
     case 0xc0000100:
     case 0xc0000101: {

@@ -16,17 +16,18 @@ constexpr u32 bits(std::initializer_list<unsigned> list) {
 // Family 6, model 3CH, stepping 3.
 constexpr u32 kSignature = 0x000306c3;
 
-// Leaf 1. ECX: SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B, SSE4.1, SSE4.2, MOVBE, POPCNT, TSC deadline, AES, XSAVE, AVX,
-// F16C, hypervisor. With leaf 7 and LZCNT below that is x86-64-v3.
-constexpr u32 kLeaf1Ecx = bits({0, 1, 9, 12, 13, 19, 20, 22, 23, 24, 25, 26, 28, 29, 31});
+// Leaf 1. ECX: SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B, PCID, SSE4.1, SSE4.2, x2APIC, MOVBE, POPCNT, TSC deadline, AES,
+// XSAVE, AVX, F16C, hypervisor. With leaf 7 and LZCNT below that is x86-64-v3.
+constexpr u32 kLeaf1Ecx = bits({0, 1, 9, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 31});
 // EDX: FPU VME DE PSE TSC MSR PAE MCE CX8 SEP MTRR PGE MCA CMOV PAT PSE-36 CLFSH MMX FXSR SSE SSE2 SS.
 constexpr u32 kLeaf1Edx = bits({0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26, 27});
 constexpr u32 kApic = 1u << 9;
 constexpr u32 kOsxsave = 1u << 27;
-// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, SMEP, BMI2, ERMS, ADX, SMAP, CLFLUSHOPT, CLWB. ECX: UMIP.
-// EDX: SPEC_CTRL, STIBP, ARCH_CAPABILITIES.
-constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 5, 7, 8, 9, 19, 20, 23, 24});
-constexpr u32 kLeaf7Ecx = bits({2});
+// Leaf 7. EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, SMEP, BMI2, ERMS, INVPCID, ADX, SMAP, CLFLUSHOPT, CLWB. ECX: UMIP,
+// PKU, PKS. EDX: SPEC_CTRL, STIBP, ARCH_CAPABILITIES.
+constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 5, 7, 8, 9, 10, 19, 20, 23, 24});
+constexpr u32 kLeaf7Ecx = bits({2, 3, 31});
+constexpr u32 kOspke = 1u << 4;
 constexpr u32 kLeaf7Edx = bits({26, 27, 29});
 // Leaf 80000001H. ECX: LAHF in 64-bit mode, LZCNT, PREFETCHW. EDX: NX, 1 GiB pages, RDTSCP, long mode; SYSCALL apart.
 constexpr u32 kExtEcx = bits({0, 5, 8});
@@ -72,14 +73,15 @@ void Cpu::cpuid(u32 leaf, u32 subleaf, u32 out[4]) {
       break;
     case 6: r.a = 1u << 2; break;  // ARAT: the APIC timer always runs
     case 7:
-      if (subleaf == 0) r = {0, kLeaf7Ebx, kLeaf7Ecx, kLeaf7Edx};
+      if (subleaf == 0) r = {0, kLeaf7Ebx, kLeaf7Ecx | (cr4 & kCr4PKE ? kOspke : 0), kLeaf7Edx};
       break;
     case 0xb: r = {0, subleaf < 2 ? 1u : 0u, (subleaf & 0xff) | (subleaf < 2 ? (subleaf + 1) << 8 : 0), 0}; break;
     case 0xd:
-      // x87, SSE and AVX state: the legacy region and the header, 576 bytes, and 256 bytes of upper halves.
-      if (subleaf == 0) r = {7, xcr0 & 4 ? 832u : 576u, 832, 0};
+      // x87, SSE, AVX and PKRU state: the legacy region and the header, 576 bytes; 256 bytes of upper halves; 8 bytes.
+      if (subleaf == 0) r = {0x207, xcr0 & 0x200 ? 840u : xcr0 & 4 ? 832u : 576u, 840, 0};
       if (subleaf == 1) r.a = 1;  // XSAVEOPT
       if (subleaf == 2) r = {256, 576, 0, 0};
+      if (subleaf == 9) r = {8, 832, 0, 0};
       break;
     case 0x15: r = {1, 1, 1'000'000'000, 0}; break;  // TSC and crystal: 1 GHz
     case 0x16: r = {1000, 1000, 100, 0}; break;

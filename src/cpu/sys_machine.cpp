@@ -95,6 +95,22 @@ bool exec_INVLPG(Cpu& c, const Insn& i) {
   return true;
 }
 
+// SDM Vol. 2, INVPCID: the descriptor has the PCID in bits 11:0 and the linear address in bits 127:64.
+bool exec_INVPCID(Cpu& c, const Insn& i) {
+  if (!need_cpl0(c)) return false;
+  u8 descriptor[16];
+  if (!c.read_bytes(i.seg, c.ea(i), descriptor, 16)) return false;
+  const u64 type = c.long64() ? c.gpr[i.reg] : c.get32(i.reg);
+  const u64 low = load<u64>(descriptor), lin = load<u64>(descriptor + 8);
+  const u16 pcid = low & 0xfff;
+  if (type > 3 || low >> 12) return c.raise(kGP, 0);
+  if (type < 2 && pcid && !(c.cr4 & kCr4PCIDE)) return c.raise(kGP, 0);
+  if (type == 0 && !c.canonical(lin)) return c.raise(kGP, 0);
+  // Without PCIDs all translations are those of PCID 0.
+  c.invpcid(static_cast<Cpu::Invpcid>(type), c.cr4 & kCr4PCIDE ? pcid : c.tlb_set->pcid, lin);
+  return true;
+}
+
 bool exec_MOV_RyCy(Cpu& c, const Insn& i) {
   if (!need_cpl0(c)) return false;
   u64 v = 0;
@@ -183,9 +199,23 @@ bool exec_XSETBV(Cpu& c, const Insn&) {
   if (!(c.cr4 & kCr4OSXSAVE)) return c.raise(kUD);
   if (!need_cpl0(c)) return false;
   u64 v = edx_eax(c);
-  // x87 state always; AVX state only with SSE state (SDM Vol. 1, 13.3).
-  if (c.get32(kRCX) != 0 || !(v & 1) || (v & ~u64{7}) || (v & 6) == 4) return c.raise(kGP, 0);
+  // x87 state always; AVX state only with SSE state (SDM Vol. 1, 13.3); PKRU state.
+  if (c.get32(kRCX) != 0 || !(v & 1) || (v & ~u64{0x207}) || (v & 6) == 4) return c.raise(kGP, 0);
   c.xcr0 = v;
+  return true;
+}
+
+bool exec_RDPKRU(Cpu& c, const Insn&) {
+  if (!(c.cr4 & kCr4PKE)) return c.raise(kUD);
+  if (c.get32(kRCX) != 0) return c.raise(kGP, 0);
+  set_edx_eax(c, c.pkru);
+  return true;
+}
+
+bool exec_WRPKRU(Cpu& c, const Insn&) {
+  if (!(c.cr4 & kCr4PKE)) return c.raise(kUD);
+  if (c.get32(kRCX) != 0 || c.get32(kRDX) != 0) return c.raise(kGP, 0);
+  c.set_pkru(c.get32(kRAX));
   return true;
 }
 

@@ -120,12 +120,17 @@ void Lapic::update() {
 
 // ---- messages ----------------------------------------------------------------------------------
 
-bool Lapic::is_destination(u8 dest, bool logical) const {
+bool Lapic::is_destination(u32 dest, bool logical) const {
+  if (x2apic()) {
+    if (dest == ~u32{0}) return true;
+    if (!logical) return dest == id_;
+    return dest >> 16 == ldr() >> 16 && (dest & ldr() & 0xffff);
+  }
   if (dest == 0xff) return true;
   if (!logical) return dest == id_ >> 24;
-  u8 ldr = static_cast<u8>(ldr_ >> 24);
-  if (dfr_ >> 28 == 15) return dest & ldr;
-  return (dest >> 4 == ldr >> 4 || dest >> 4 == 15) && (dest & ldr & 15);
+  u8 own = static_cast<u8>(ldr_ >> 24);
+  if (dfr_ >> 28 == 15) return dest & own;
+  return (dest >> 4 == own >> 4 || dest >> 4 == 15) && (dest & own & 15);
 }
 
 bool Lapic::accept(u8 vector, bool level) {
@@ -143,7 +148,12 @@ bool Lapic::accept(u8 vector, bool level) {
   return true;
 }
 
+// Messages of devices have 8 bits of destination in either mode.
 bool Lapic::deliver(u8 dest, bool logical, u8 mode, u8 vector, bool level_triggered) {
+  return deliver_to(x2apic() && dest == 0xff ? ~u32{0} : dest, logical, mode, vector, level_triggered);
+}
+
+bool Lapic::deliver_to(u32 dest, bool logical, u8 mode, u8 vector, bool level_triggered) {
   if (!enabled() || !is_destination(dest, logical)) return false;
   switch (mode & 7) {
     case kFixed:
@@ -171,13 +181,13 @@ void Lapic::send_ipi() {
   if (mode == kInit && (icr_lo_ & 0xc000) == 0x8000) return;
   if (fixed && vector < 16) return error(kEsrSendVector);
   switch (shorthand) {
-    case 0: deliver(static_cast<u8>(icr_hi_ >> 24), icr_lo_ & 0x800, mode, vector, false); break;
+    case 0: deliver_to(x2apic() ? icr_hi_ : icr_hi_ >> 24, icr_lo_ & 0x800, mode, vector, false); break;
     case 1:  // to itself: Fixed. The manual calls the rest invalid (table 11-3), yet test programs send themselves INIT
       if (mode == kFixed) accept(vector, false);
       if (mode == kInit) notify(w_.init);
       break;
     case 2:
-      if (fixed || mode == kNmi || mode == kSmi) deliver(0xff, false, mode, vector, false);
+      if (fixed || mode == kNmi || mode == kSmi) deliver_to(x2apic() ? ~u32{0} : 0xff, false, mode, vector, false);
       break;
     default: break;  // all others: there are none
   }
@@ -319,13 +329,21 @@ void Lapic::set_tsc_deadline(u64 v) {
 }
 
 bool Lapic::set_apic_base(u64 v) {
-  // No x2APIC: its enable bit is reserved too.
-  if (v & ~(kAddressBits | kBaseBsp | kBaseEnable)) return false;
+  if (v & ~(kAddressBits | kBaseBsp | kBaseX2 | kBaseEnable)) return false;
+  // SDM Vol. 3A, "x2APIC States": x2APIC mode is entered from xAPIC mode alone and left by disabling the APIC alone.
+  const bool to_x2 = v & kBaseX2;
+  if (to_x2 && !(v & kBaseEnable)) return false;
+  if (to_x2 && !enabled()) return false;
+  if (x2apic() && !to_x2 && (v & kBaseEnable)) return false;
   if (v == base_) return true;
-  bool was = enabled();
+  const bool was = enabled(), was_x2 = x2apic();
   base_ = v;
-  if (was != enabled()) clear_registers();  // what was pending is lost; enabling starts from power-up values
-  notify(w_.base_changed, base_ & kAddressBits, enabled());
+  if (was != enabled()) {  // what was pending is lost; enabling starts from power-up values
+    clear_registers();
+    id_ = 0;
+  }
+  if (x2apic() && !was_x2) id_ = icr_hi_ = 0;  // the ID that CPUID has
+  notify(w_.base_changed, base_ & kAddressBits, mapped());
   update();
   return true;
 }
@@ -341,7 +359,7 @@ u32 Lapic::read_reg(unsigned reg) {
     case 0x0a: return ppr();
     case 0x0b: return 0;  // EOI is write-only
     case 0x0c: return 0;  // RRD
-    case 0x0d: return ldr_;
+    case 0x0d: return ldr();
     case 0x0e: return dfr_;
     case 0x0f: return svr_;
     case 0x28: return esr_;
@@ -415,6 +433,56 @@ void Lapic::mmio_write(u64 offset, u64 value, unsigned size) {
   write_reg(offset >> 4 & 0xff, static_cast<u32>(value));
 }
 
+// In x2APIC mode the ID decides: 16 to a cluster.
+u32 Lapic::ldr() const { return x2apic() ? (id_ >> 4) << 16 | 1u << (id_ & 15) : ldr_; }
+
+// SDM Vol. 3A, table "Local APIC Register Address Map Supported by x2APIC". MSR 800H + n is the register at n * 16.
+bool Lapic::read_msr(u32 index, u64& v) {
+  const unsigned reg = index & 0xff;
+  if (!x2apic()) return false;
+  const bool readable = reg == 0x02 || reg == 0x03 || reg == 0x08 || reg == 0x0a || reg == 0x0d || reg == 0x0f ||
+                        (reg >= 0x10 && reg <= 0x28) || reg == 0x30 || (reg >= 0x32 && reg < 0x32 + kLvtCount) ||
+                        reg == 0x38 || reg == 0x39 || reg == 0x3e;
+  if (!readable) return false;
+  sync();
+  v = read_reg(reg);
+  if (reg == 0x30) v |= u64{icr_hi_} << 32;
+  return true;
+}
+
+bool Lapic::write_msr(u32 index, u64 v) {
+  const unsigned reg = index & 0xff;
+  if (!x2apic()) return false;
+  constexpr u64 kIcrWritable = 0xffffffff'000cdfff;  // there is no delivery status: its bit is ignored
+  u64 writable = 0;
+  switch (reg) {
+    case 0x08: writable = 0xff; break;
+    case 0x0b:
+    case 0x28: break;  // only 0
+    case 0x0f: writable = 0x3ff; break;
+    case 0x30: writable = kIcrWritable; break;
+    case 0x38: writable = 0xffffffff; break;
+    case 0x3e: writable = 0x0b; break;
+    case 0x3f: writable = 0xff; break;
+    default:
+      if (reg < 0x32 || reg >= 0x32 + kLvtCount) return false;
+      writable = kLvtWritable[reg - 0x32] | kStatus | kRemoteIrr;
+      break;
+  }
+  if (v & ~writable) return false;
+  sync();
+  if (reg == 0x3f) {  // SELF IPI
+    if (v < 16)
+      error(kEsrSendVector);
+    else
+      accept(static_cast<u8>(v), false);
+    return true;
+  }
+  if (reg == 0x30) icr_hi_ = static_cast<u32>(v >> 32);
+  write_reg(reg, static_cast<u32>(v));
+  return true;
+}
+
 void Lapic::state(State& s) {
   s.io(base_);
   s.io(tpr_);
@@ -426,7 +494,7 @@ void Lapic::state(State& s) {
   s.io(timer_start_);
   s.io(deadline_);
   for (bool* p : {&timer_running_, &lint_[0], &lint_[1], &last_pending_, &last_extint_}) io_bool(s, *p);
-  if (base_ & ~(kAddressBits | kBaseBsp | kBaseEnable)) s.bad = true;
+  if ((base_ & ~(kAddressBits | kBaseBsp | kBaseX2 | kBaseEnable)) || (x2apic() && (!enabled() || id_))) s.bad = true;
   if (timer_running_ && initial_ == 0) {
     s.bad = true;
     timer_running_ = false;

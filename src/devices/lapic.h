@@ -1,5 +1,6 @@
-// The local APIC of the one processor, version 14h (xAPIC mode). One 4 KiB page of MMIO, FEE00000 unless
-// IA32_APIC_BASE moves it. Source: Intel SDM Vol. 3A, chapter "Advanced Programmable Interrupt Controller".
+// The local APIC of the one processor, version 14h. In xAPIC mode one 4 KiB page of MMIO, FEE00000 unless
+// IA32_APIC_BASE moves it; in x2APIC mode MSRs 800H to 83FH. Source: Intel SDM Vol. 3A, chapter "Advanced Programmable
+// Interrupt Controller".
 #pragma once
 
 #include "devices/device.h"
@@ -11,7 +12,7 @@ class Lapic final : public Device, public MmioHandler {
   // The count-down timer's input clock before the divider. One TSC tick is one nanosecond too.
   static constexpr u64 kTimerHz = 1'000'000'000;
   static constexpr u64 kDefaultBase = 0xfee00000;
-  static constexpr u64 kBaseBsp = 1 << 8, kBaseEnable = 1 << 11;
+  static constexpr u64 kBaseBsp = 1 << 8, kBaseX2 = 1 << 10, kBaseEnable = 1 << 11;
 
   enum Mode : u8 { kFixed = 0, kLowest = 1, kSmi = 2, kNmi = 4, kInit = 5, kSipi = 6, kExtInt = 7 };
 
@@ -22,8 +23,8 @@ class Lapic final : public Device, public MmioHandler {
     std::function<void()> nmi, init, smi;
     std::function<void(u8 vector)> sipi;
     std::function<void(u8 vector)> eoi;  // EOI of a level-triggered vector, to the I/O APIC
-    // IA32_APIC_BASE changed: map the page at `base` when enabled.
-    std::function<void(u64 base, bool enabled)> base_changed;
+    // IA32_APIC_BASE changed: map the page at `base` when `mapped`.
+    std::function<void(u64 base, bool mapped)> base_changed;
   };
   Lapic(Scheduler& sched, Wiring w);
 
@@ -43,8 +44,13 @@ class Lapic final : public Device, public MmioHandler {
   u8 cr8() const { return tpr_ >> 4; }  // 0 to 15
   void set_cr8(u8 v);
   u64 apic_base() const { return base_; }
-  bool set_apic_base(u64 v);  // false: #GP (reserved bits, x2APIC)
+  bool set_apic_base(u64 v);  // false: #GP (reserved bits, a transition that there is not)
   bool enabled() const { return base_ & kBaseEnable; }
+  bool x2apic() const { return base_ & kBaseX2; }
+  bool mapped() const { return enabled() && !x2apic(); }
+  // MSRs 800H to 8FFH. false: #GP.
+  bool read_msr(u32 index, u64& v);
+  bool write_msr(u32 index, u64 v);
   u64 tsc_deadline();
   void set_tsc_deadline(u64 v);
   void init();  // the INIT signal: as reset, but the ID and IA32_APIC_BASE stay
@@ -64,7 +70,9 @@ class Lapic final : public Device, public MmioHandler {
   TimerMode timer_mode() const;
   u64 divider() const;
   u8 ppr() const;
-  bool is_destination(u8 dest, bool logical) const;
+  u32 ldr() const;
+  bool is_destination(u32 dest, bool logical) const;
+  bool deliver_to(u32 dest, bool logical, u8 mode, u8 vector, bool level_triggered);
   bool accept(u8 vector, bool level);  // into IRR
   void local_interrupt(Lvt n);
   void error(u32 bits);
@@ -85,7 +93,7 @@ class Lapic final : public Device, public MmioHandler {
   u32 id_ = 0;
   u8 tpr_ = 0;
   u32 ldr_ = 0, dfr_ = ~u32{0}, svr_ = 0xff, esr_ = 0, esr_pending_ = 0;
-  u32 icr_lo_ = 0, icr_hi_ = 0;
+  u32 icr_lo_ = 0, icr_hi_ = 0;  // the upper half: the destination in bits 31:24, in x2APIC mode all of it
   u32 lvt_[kLvtCount] = {};
   u32 isr_[8] = {}, irr_[8] = {}, tmr_[8] = {};
   u32 initial_ = 0, dcr_ = 0;

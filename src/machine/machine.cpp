@@ -36,7 +36,7 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
                      .smi = {},
                      .sipi = {},
                      .eoi = [this](u8 vector) { ioapic_.eoi(vector); },
-                     .base_changed = [this](u64 base, bool enabled) { map_lapic(base, enabled); }}),
+                     .base_changed = [this](u64 base, bool mapped) { map_lapic(base, mapped); }}),
       ioapic_([this](u8 dest, bool logical, u8 mode, u8 vector,
                      bool level) { return lapic_.deliver(dest, logical, mode, vector, level); },
               [this] { update_intr(); }),
@@ -248,9 +248,9 @@ void MachineImpl::init_cpu() {
   cpu_.request_exit();
 }
 
-void MachineImpl::map_lapic(u64 base, bool enabled) {
+void MachineImpl::map_lapic(u64 base, bool mapped) {
   // The page goes where nothing else can be: above RAM.
-  u64 at = enabled && base >= 0xc0000000 && base < kFourGiB ? base : 0;
+  u64 at = mapped && base >= 0xc0000000 && base < kFourGiB ? base : 0;
   if (at == lapic_mapped_) return;
   if (lapic_mapped_) mem_.unmap(lapic_mapped_, 4096);
   if (at) mem_.map(at, 4096, lapic_region_, 0);
@@ -363,7 +363,7 @@ void MachineImpl::reset() {
   std::fill(std::begin(irq_sources_), std::end(irq_sources_), u8{0});
   all_devices([](Device& d) { d.reset(); });
   set_a20(kA20Keyboard, true);
-  map_lapic(lapic_.apic_base() & ~u64{0xfff}, lapic_.enabled());
+  map_lapic(lapic_.apic_base() & ~u64{0xfff}, lapic_.mapped());
   cpu_.reset();
   update_intr();
 }

@@ -63,6 +63,8 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   u64 tsc() override { return now(); }
   u64 apic_base() override { return lapic_.apic_base(); }
   bool set_apic_base(u64 v) override { return lapic_.set_apic_base(v); }
+  bool read_apic_msr(u32 index, u64& v) override { return lapic_.read_msr(index, v); }
+  bool write_apic_msr(u32 index, u64 v) override { return lapic_.write_msr(index, v); }
   u64 tsc_deadline() override { return lapic_.tsc_deadline(); }
   void set_tsc_deadline(u64 v) override { lapic_.set_tsc_deadline(v); }
   u8 tpr() override { return static_cast<u8>(lapic_.cr8() << 4); }
@@ -89,7 +91,7 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   void isa_irq(unsigned irq, IrqSource source, bool level);
   void update_intr();
   void set_a20(u8 source, bool on);
-  void map_lapic(u64 base, bool enabled);
+  void map_lapic(u64 base, bool mapped);
   void init_cpu();
   void map_ports();
   void add_test_device();

@@ -216,7 +216,7 @@ void coherent(Cpu& c) {
   check(c.cpl <= 3 && (!c.vm86() || c.cpl == 3) && (c.pe() || c.cpl == 0), "CPL");
   check(c.lma() == ((c.efer & kEferLME) && (c.cr0 & kCr0PG)), "EFER.LMA");
   check(!(c.cr0 & kCr0PG) || c.pe(), "CR0.PG without PE");
-  check(c.tlb == c.tlb_tables[c.mmu] && c.fpu.top < 8, "derived state");
+  check(c.tlb == c.tlb_set->tables[c.mmu] && c.fpu.top < 8, "derived state");
   SaveState before;
   before.bytes(c.seg, sizeof c.seg);
   u64 masks[4] = {c.lin_mask, c.sp_mask, static_cast<u64>(c.code_mode), c.mmu};

@@ -79,6 +79,7 @@ bool in_our_set(ZydisISASet s) {
     case ZYDIS_ISA_SET_I486:
     case ZYDIS_ISA_SET_I486REAL:
     case ZYDIS_ISA_SET_I86:
+    case ZYDIS_ISA_SET_INVPCID:
     case ZYDIS_ISA_SET_LAHF:
     case ZYDIS_ISA_SET_LONGMODE:
     case ZYDIS_ISA_SET_LZCNT:
@@ -106,6 +107,7 @@ bool in_our_set(ZydisISASet s) {
     case ZYDIS_ISA_SET_X87:
     case ZYDIS_ISA_SET_CLFLUSHOPT:
     case ZYDIS_ISA_SET_CLWB:
+    case ZYDIS_ISA_SET_PKU:
     case ZYDIS_ISA_SET_XSAVE: return true;
     default: return false;
   }
@@ -121,7 +123,6 @@ bool may_be_either(const ZydisDecodedInstruction& z) {
     default: break;
   }
   switch (z.meta.isa_set) {
-    case ZYDIS_ISA_SET_INVPCID:
     case ZYDIS_ISA_SET_MONITOR:
     case ZYDIS_ISA_SET_PREFETCHWT1:
     case ZYDIS_ISA_SET_RDPID:

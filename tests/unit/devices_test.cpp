@@ -1036,6 +1036,7 @@ struct Apic {
   FakeScheduler s;
   bool intr = false;
   int nmis = 0, inits = 0, remaps = 0;
+  bool mapped = true;
   std::vector<u8> eois, sipis;
   Lapic l{s,
           {[this](bool p) { intr = p; },
@@ -1044,7 +1045,10 @@ struct Apic {
            {},
            [this](u8 v) { sipis.push_back(v); },
            [this](u8 v) { eois.push_back(v); },
-           [this](u64, bool) { remaps++; }}};
+           [this](u64, bool m) {
+             remaps++;
+             mapped = m;
+           }}};
   u32 rd(u32 r) { return static_cast<u32>(l.mmio_read(r, 4)); }
   void wr(u32 r, u32 v) { l.mmio_write(r, v, 4); }
 };
@@ -1248,7 +1252,7 @@ void test_lapic() {
   CHECK_EQ(a.nmis, 3);
   // IA32_APIC_BASE
   CHECK_EQ(l.apic_base(), 0xfee00900);
-  CHECK(!l.set_apic_base(0xfee00d00));  // x2APIC
+  CHECK(!l.set_apic_base(0xfee00500));  // x2APIC mode of a disabled APIC
   CHECK(!l.set_apic_base(0xfee00901));
   CHECK(!l.set_apic_base(u64{1} << 40 | 0x900));
   CHECK(l.set_apic_base(0xfee00100));
@@ -1268,6 +1272,114 @@ void test_lapic() {
   l.mmio_write(0x80, 0xff, 1);
   CHECK_EQ(a.rd(0x80), 0);
   check_state(l);
+}
+
+void test_x2apic() {
+  Apic a;
+  Lapic& l = a.l;
+  l.reset();
+  const u64 base = 0xfee00000 | Lapic::kBaseBsp, x1 = base | Lapic::kBaseEnable, x2 = x1 | Lapic::kBaseX2;
+  u64 v = 0;
+  auto rd = [&](u32 r) {
+    u64 value = 0;
+    CHECK(l.read_msr(r, value));
+    return value;
+  };
+  auto wr = [&](u32 r, u64 value) { return l.write_msr(r, value); };
+  // The registers are MSRs in that mode alone.
+  CHECK(!l.read_msr(0x803, v) && !wr(0x808, 0));
+  a.wr(0x20, 0x07000000);
+  a.wr(0xd0, 0x40000000);
+  a.wr(0x80, 0x30);
+  a.wr(0x310, 0x55000000);
+  a.wr(0xf0, 0x1ff);
+  // Transitions
+  CHECK(!l.set_apic_base(base | Lapic::kBaseX2));
+  CHECK(l.set_apic_base(x2) && l.x2apic() && l.enabled() && !a.mapped);
+  CHECK(!l.set_apic_base(base | Lapic::kBaseX2));
+  CHECK(!l.set_apic_base(x1));
+  CHECK_EQ(l.apic_base(), x2);
+  // What is kept, what follows from the ID of CPUID
+  CHECK_EQ(rd(0x802), 0);
+  CHECK_EQ(rd(0x803), 0x50014);
+  CHECK_EQ(rd(0x808), 0x30);
+  CHECK_EQ(rd(0x80d), 1);
+  CHECK_EQ(rd(0x80f), 0x1ff);
+  CHECK_EQ(rd(0x830), 0);
+  CHECK_EQ(l.cr8(), 3);
+  // Not there, read-only, write-only, reserved bits
+  for (u32 r :
+       {0x800u, 0x801u, 0x804u, 0x809u, 0x80bu, 0x80cu, 0x80eu, 0x829u, 0x82fu, 0x831u, 0x83au, 0x83fu, 0x840u, 0x8ffu})
+    CHECK(!l.read_msr(r, v));
+  for (u32 r : {0x800u, 0x802u, 0x803u, 0x809u, 0x80au, 0x80cu, 0x80du, 0x80eu, 0x810u, 0x818u, 0x827u, 0x82fu, 0x831u,
+                0x839u, 0x83du, 0x8ffu})
+    CHECK(!wr(r, 0));
+  CHECK(!wr(0x808, 0x100) && !wr(0x80b, 1) && !wr(0x828, 1) && !wr(0x80f, 0x400) && !wr(0x832, u64{1} << 19) &&
+        !wr(0x837, 0x700) && !wr(0x838, u64{1} << 32) && !wr(0x83e, 4) && !wr(0x83f, 0x100));
+  CHECK(!wr(0x830, 1 << 13) && !wr(0x830, 1 << 16) && !wr(0x830, 1 << 20));
+  CHECK(wr(0x808, 0) && wr(0x828, 0));
+  CHECK_EQ(rd(0x828), 0);
+  // IPIs: one register with 32 bits of destination
+  CHECK(wr(0x830, 0x51));
+  CHECK_EQ(l.acknowledge(), 0x51);
+  CHECK_EQ(rd(0x812), 1u << 17);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x830, u64{0xff} << 32 | 0x51) && !a.intr);  // no broadcast here
+  CHECK_EQ(rd(0x830), u64{0xff} << 32 | 0x51);
+  CHECK(wr(0x830, u64{0xffffffff} << 32 | 0x52));
+  CHECK_EQ(l.acknowledge(), 0x52);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x830, u64{0x1} << 32 | 0x853));  // logical
+  CHECK_EQ(l.acknowledge(), 0x53);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x830, u64{0x2} << 32 | 0x854) && wr(0x830, u64{0x10001} << 32 | 0x854) && !a.intr);
+  CHECK(wr(0x830, u64{0xffffffff} << 32 | 0x855));
+  CHECK_EQ(l.acknowledge(), 0x55);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x830, u64{0x77} << 32 | 0x80056));  // all, whatever the destination
+  CHECK_EQ(l.acknowledge(), 0x56);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x83f, 0x57));  // SELF IPI
+  CHECK_EQ(l.acknowledge(), 0x57);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x83f, 5) && wr(0x828, 0));
+  CHECK_EQ(rd(0x828), 0x20);
+  CHECK(wr(0x828, 0));
+  // Messages of devices
+  CHECK(l.deliver(0, false, Lapic::kFixed, 0x60, false) && l.deliver(0xff, false, Lapic::kFixed, 0x61, false) &&
+        l.deliver(1, true, Lapic::kFixed, 0x62, false));
+  CHECK(!l.deliver(7, false, Lapic::kFixed, 0x63, false) && !l.deliver(2, true, Lapic::kFixed, 0x63, false));
+  for (int n = 0x62; n >= 0x60; n--) {
+    CHECK_EQ(l.acknowledge(), n);
+    CHECK(wr(0x80b, 0));
+  }
+  // The timer
+  CHECK(wr(0x832, 0x40070));
+  l.set_tsc_deadline(a.s.now() + 100);
+  a.s.run(100);
+  CHECK_EQ(l.acknowledge(), 0x70);
+  CHECK(wr(0x80b, 0));
+  CHECK(wr(0x832, 0x71) && wr(0x83e, 0xb) && wr(0x838, 1000));
+  a.s.run(400);
+  CHECK_EQ(rd(0x839), 600);
+  a.s.run(600);
+  CHECK_EQ(l.acknowledge(), 0x71);
+  CHECK(wr(0x80b, 0));
+  check_state(l);
+  // INIT leaves the mode, disabling and RESET end it.
+  l.init();
+  CHECK(l.x2apic());
+  CHECK_EQ(rd(0x80f), 0xff);
+  CHECK(l.set_apic_base(base) && !l.enabled() && !l.x2apic() && !a.mapped);
+  CHECK(!l.read_msr(0x803, v));
+  CHECK(!l.set_apic_base(x2));
+  CHECK(l.set_apic_base(x1) && a.mapped);
+  CHECK_EQ(a.rd(0x20), 0);
+  CHECK_EQ(a.rd(0xd0), 0);
+  CHECK(l.set_apic_base(x2));
+  l.reset();
+  CHECK(!l.x2apic() && a.mapped);
+  CHECK_EQ(l.apic_base(), x1);
 }
 
 // ---- I/O APIC ----------------------------------------------------------------------------------
@@ -1642,6 +1754,7 @@ int main() {
   test_i8042();
   test_uart();
   test_lapic();
+  test_x2apic();
   test_ioapic();
   test_hpet();
   test_acpi();

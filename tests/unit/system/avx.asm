@@ -317,7 +317,7 @@ TEST "the size of the area follows XCR0", "Vol. 2, CPUID leaf 0DH", LONG64, CR4_
   mov ecx, 2
   cpuid
   hlt
-EXPECT HALT, NOERR, ANY, R_RSI, 0, 576, R_RDI, 0, 832, R_RBP, 0, 7, R_R8, 0, 832, R_RAX, 0, 256, R_RBX, 0, 576
+EXPECT HALT, NOERR, ANY, R_RSI, 0, 576, R_RDI, 0, 840, R_RBP, 0, 0x207, R_R8, 0, 832, R_RAX, 0, 256, R_RBX, 0, 576
 
 TEST "CPUID has all of x86-64-v3", "System V ABI for AMD64, 3.1.1", LONG64, CR4_OSXSAVE
   mov eax, 1
