@@ -16,7 +16,7 @@ constexpr u64 kF80One = u64{1} << 63;  // the integer bit
 constexpr u32 kStatusPE = 1 << 5, kStatusC1 = 1 << 9;
 
 // The full product of two words. WebAssembly multiplies 64 bits to 64.
-inline u64 multiply_wide(u64 a, u64 b, u64& low) {
+ORIEL_INLINE u64 multiply_wide(u64 a, u64 b, u64& low) {
 #ifdef __wasm__
   const u64 a0 = static_cast<u32>(a), a1 = a >> 32, b0 = static_cast<u32>(b), b1 = b >> 32;
   const u64 p00 = a0 * b0, p01 = a0 * b1, p10 = a1 * b0, p11 = a1 * b1;
@@ -33,7 +33,7 @@ inline u64 multiply_wide(u64 a, u64 b, u64& low) {
 
 // floor(high:low / d), where high < d and bit 63 of d is set. Knuth, "The Art of Computer Programming", Vol. 2, 4.3.1,
 // algorithm D, with digits of 32 bits.
-inline u64 divide_wide(u64 high, u64 low, u64 d, u64& remainder) {
+ORIEL_INLINE u64 divide_wide(u64 high, u64 low, u64 d, u64& remainder) {
   const u64 d1 = d >> 32, d0 = static_cast<u32>(d);
   u64 quotient = 0;
   for (unsigned shift : {32u, 0u}) {
@@ -51,11 +51,11 @@ inline u64 divide_wide(u64 high, u64 low, u64 d, u64& remainder) {
   return quotient;
 }
 
-inline bool normal(F80 v) { return (v.m >> 63) && (v.se & 0x7fffu) - 1 < 0x7ffe; }
-inline bool is_zero(F80 v) { return !v.m && !(v.se & 0x7fff); }
+ORIEL_INLINE bool normal(F80 v) { return (v.m >> 63) && (v.se & 0x7fffu) - 1 < 0x7ffe; }
+ORIEL_INLINE bool is_zero(F80 v) { return !v.m && !(v.se & 0x7fff); }
 
 // Rounds high:low, bit 63 of high set, low's bit 0 sticky.
-inline bool round_nearest(u32 sign, s32 exp, u64 high, u64 low, unsigned drop, F80& r, u32& status) {
+ORIEL_INLINE bool round_nearest(u32 sign, s32 exp, u64 high, u64 low, unsigned drop, F80& r, u32& status) {
   if (drop) {
     low = high << (64 - drop) | low >> drop | (low << (64 - drop) != 0);
     high = high >> drop << drop;
@@ -73,20 +73,32 @@ inline bool round_nearest(u32 sign, s32 exp, u64 high, u64 low, unsigned drop, F
 }
 
 // a + b, or with flip = 8000H a - b.
-inline bool fast_add(F80 a, F80 b, u32 flip, unsigned drop, F80& r, u32& status) {
+ORIEL_INLINE bool fast_add(F80 a, F80 b, u32 flip, unsigned drop, F80& r, u32& status) {
   const u32 sign_a = a.se & 0x8000u, sign_b = (b.se & 0x8000u) ^ flip;
-  if (!normal(a) || !normal(b)) {
-    if (is_zero(b) && normal(a)) return round_nearest(sign_a, a.se & 0x7fff, a.m, 0, drop, r, status);
-    if (is_zero(a) && normal(b)) return round_nearest(sign_b, b.se & 0x7fff, b.m, 0, drop, r, status);
-    return false;
+  s32 exp = a.se & 0x7fff;
+  u32 sign = sign_a;
+  u64 high = b.m, low = 0;
+  if (ORIEL_UNLIKELY(!normal(a) || !normal(b))) {
+    if (is_zero(b) && normal(a)) {
+      high = a.m;
+    } else if (is_zero(a) && normal(b)) {
+      exp = b.se & 0x7fff;
+      sign = sign_b;
+    } else {
+      return false;
+    }
+    return round_nearest(sign, exp, high, 0, drop, r, status);
   }
-  const s32 difference = (a.se & 0x7fff) - (b.se & 0x7fff);
-  const bool b_first = difference < 0;
-  const u32 distance = static_cast<u32>(b_first ? -difference : difference);
-  const u64 first = b_first ? b.m : a.m;
-  s32 exp = (b_first ? b.se : a.se) & 0x7fff;
-  u32 sign = b_first ? sign_b : sign_a;
-  u64 high = b_first ? a.m : b.m, low = 0;
+  const s32 difference = exp - (b.se & 0x7fff);
+  u32 distance = static_cast<u32>(difference);
+  u64 first = a.m;
+  if (difference < 0) {
+    distance = 0 - distance;
+    first = b.m;
+    high = a.m;
+    exp = b.se & 0x7fff;
+    sign = sign_b;
+  }
   if (distance) {
     if (distance < 64) {
       low = high << (64 - distance);
@@ -104,34 +116,34 @@ inline bool fast_add(F80 a, F80 b, u32 flip, unsigned drop, F80& r, u32& status)
       high = high >> 1 | kF80One;
       exp++;
     }
-    return round_nearest(sign, exp, high, low, drop, r, status);
-  }
-  if (!distance && first <= high) {
-    if (first == high) {
-      r = {0, 0};
-      status = 0;
-      return true;
-    }
-    high -= first;
-    sign ^= 0x8000;
   } else {
-    high = first - high - (low != 0);
-    low = 0 - low;
-  }
-  if (!high) {
-    high = low;
-    low = 0;
-    exp -= 64;
-  }
-  if (const int n = std::countl_zero(high)) {
-    high = high << n | low >> (64 - n);
-    low <<= n;
-    exp -= n;
+    if (!distance && first <= high) {
+      if (first == high) {
+        r = {0, 0};
+        status = 0;
+        return true;
+      }
+      high -= first;
+      sign ^= 0x8000;
+    } else {
+      high = first - high - (low != 0);
+      low = 0 - low;
+    }
+    if (!high) {
+      high = low;
+      low = 0;
+      exp -= 64;
+    }
+    if (const int n = std::countl_zero(high)) {
+      high = high << n | low >> (64 - n);
+      low <<= n;
+      exp -= n;
+    }
   }
   return round_nearest(sign, exp, high, low, drop, r, status);
 }
 
-inline bool fast_mul(F80 a, F80 b, unsigned drop, F80& r, u32& status) {
+ORIEL_INLINE bool fast_mul(F80 a, F80 b, unsigned drop, F80& r, u32& status) {
   const u32 sign = (a.se ^ b.se) & 0x8000u;
   if (!normal(a) || !normal(b)) {
     if (!(is_zero(b) && (normal(a) || is_zero(a))) && !(is_zero(a) && normal(b))) return false;
@@ -150,12 +162,12 @@ inline bool fast_mul(F80 a, F80 b, unsigned drop, F80& r, u32& status) {
 }
 
 // What is below the 64 bits of a quotient or a root, from the remainder: half or more, and whether there is any.
-inline u64 rest_bits(u64 remainder, bool half, bool exactly_half) {
+ORIEL_INLINE u64 rest_bits(u64 remainder, bool half, bool exactly_half) {
   if (half) return kF80One | !exactly_half;
   return remainder != 0;
 }
 
-inline bool fast_div(F80 a, F80 b, unsigned drop, F80& r, u32& status) {
+ORIEL_INLINE bool fast_div(F80 a, F80 b, unsigned drop, F80& r, u32& status) {
   if (!normal(a) || !normal(b)) return false;
   const bool less = a.m < b.m;
   u64 rest, q = less ? divide_wide(a.m, 0, b.m, rest) : divide_wide(a.m >> 1, a.m << 63, b.m, rest);
@@ -165,7 +177,7 @@ inline bool fast_div(F80 a, F80 b, unsigned drop, F80& r, u32& status) {
 }
 
 // The root by the host's, which has 53 of the bits, one step of Newton's, and a look at the remainder.
-inline bool fast_sqrt(F80 a, unsigned drop, F80& r, u32& status) {
+ORIEL_INLINE bool fast_sqrt(F80 a, unsigned drop, F80& r, u32& status) {
   if (!normal(a) || (a.se & 0x8000)) return false;
   __extension__ typedef unsigned __int128 u128;
   const s32 exp = a.se - 16383;
@@ -200,7 +212,7 @@ inline bool fast_sqrt(F80 a, unsigned drop, F80& r, u32& status) {
 }
 
 // a <=> b of normal numbers and zeros.
-inline bool fast_compare(F80 a, F80 b, FloatCmp& r) {
+ORIEL_INLINE bool fast_compare(F80 a, F80 b, FloatCmp& r) {
   if (!(normal(a) || is_zero(a)) || !(normal(b) || is_zero(b))) return false;
   if (is_zero(a) && is_zero(b)) {
     r = kCmpEqual;
@@ -222,7 +234,7 @@ inline bool fast_compare(F80 a, F80 b, FloatCmp& r) {
 
 // A normal number as one of a narrower format with kP significand bits and kExpBits of exponent.
 template <int kP, int kExpBits, class Bits>
-inline bool fast_narrow(F80 a, Bits& bits, u32& status) {
+ORIEL_INLINE bool fast_narrow(F80 a, Bits& bits, u32& status) {
   if (!normal(a)) {
     bits = static_cast<Bits>(Bits{static_cast<Bits>(a.se >> 15)} << (kP - 1 + kExpBits));
     status = 0;
@@ -243,7 +255,7 @@ inline bool fast_narrow(F80 a, Bits& bits, u32& status) {
 }
 
 // A normal number or zero as an integer of `size` bits, to nearest or towards zero.
-inline bool fast_to_int(F80 a, unsigned size, bool nearest, s64& r, u32& status) {
+ORIEL_INLINE bool fast_to_int(F80 a, unsigned size, bool nearest, s64& r, u32& status) {
   status = 0;
   r = 0;
   if (!normal(a)) return is_zero(a);
@@ -264,7 +276,7 @@ inline bool fast_to_int(F80 a, unsigned size, bool nearest, s64& r, u32& status)
 }
 
 // A normal double or zero.
-inline bool fast_widen(u64 bits, F80& r) {
+ORIEL_INLINE bool fast_widen(u64 bits, F80& r) {
   const u32 exp = bits >> 52 & 0x7ff;
   const u16 sign = static_cast<u16>(bits >> 48 & 0x8000);
   if (exp - 1 >= 0x7fe) {
@@ -274,7 +286,7 @@ inline bool fast_widen(u64 bits, F80& r) {
   r = {bits << 11 | kF80One, static_cast<u16>(sign | (exp + 15360))};
   return true;
 }
-inline bool fast_widen(u32 bits, F80& r) {
+ORIEL_INLINE bool fast_widen(u32 bits, F80& r) {
   const u32 exp = bits >> 23 & 0xff;
   const u16 sign = static_cast<u16>(bits >> 16 & 0x8000);
   if (exp - 1 >= 0xfe) {

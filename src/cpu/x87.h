@@ -89,6 +89,13 @@ inline bool stack_fault(Cpu& c, bool overflow) {
 inline bool underflow(Cpu& c) { return stack_fault(c, false); }
 inline bool overflow(Cpu& c) { return stack_fault(c, true); }
 
+// Memory operands as arithmetic sees them: a NaN keeps its kind, and a denormal is noted in e, so that the operation
+// itself decides which exception comes first.
+F80 widen(u32 v, FloatEnv& e);
+F80 widen(u64 v, FloatEnv& e);
+inline F80 widen(s32 v, FloatEnv&) { return f80_from_i64(v); }
+inline F80 widen(s16 v, FloatEnv&) { return f80_from_i64(v); }
+
 // FNSTENV's and FXSAVE's views of the state.
 inline u16 status_word(const Cpu& c) { return static_cast<u16>((c.fpu.sw & ~0x3800) | c.fpu.top << 11); }
 void set_status_word(Cpu& c, u16 sw);  // sets TOP; ES and B follow from the exceptions and the mask

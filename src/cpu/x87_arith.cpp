@@ -15,24 +15,24 @@ F80 div_reversed(F80 a, F80 b, FloatEnv& e) { return f80_div(b, a, e); }
 constexpr bool is_nan32(u32 v) { return (v & 0x7fffffff) > 0x7f800000; }
 constexpr bool is_nan64(u64 v) { return (v & 0x7fffffffffffffff) > 0x7ff0000000000000; }
 
-// Memory operands as arithmetic sees them: a NaN keeps its kind, and a denormal is noted in e, so that the
-// operation itself decides which exception comes first.
-F80 widen(u32 v, FloatEnv& e) {
+}  // namespace
+
+F80 x87::widen(u32 v, FloatEnv& e) {
   if (is_nan32(v)) return {u64{v} << 40 | u64{1} << 63, static_cast<u16>((v >> 16 & 0x8000) | 0x7fff)};
   FloatEnv own;
   F80 r = f80_from_f32(v, own);
   e.denormal_operand = own.flags & kFeDenormal;
   return r;
 }
-F80 widen(u64 v, FloatEnv& e) {
+F80 x87::widen(u64 v, FloatEnv& e) {
   if (is_nan64(v)) return {v << 11 | u64{1} << 63, static_cast<u16>((v >> 48 & 0x8000) | 0x7fff)};
   FloatEnv own;
   F80 r = f80_from_f64(v, own);
   e.denormal_operand = own.flags & kFeDenormal;
   return r;
 }
-F80 widen(s32 v, FloatEnv&) { return f80_from_i64(v); }
-F80 widen(s16 v, FloatEnv&) { return f80_from_i64(v); }
+
+namespace {
 
 // Reads a memory operand of T; false: faulted.
 template <class T>

@@ -50,6 +50,10 @@ class Jit final : public CompiledCode {
   u32 condition(u32 kind, u64 a, u64 b, u32 cc);
   u32 commit(u32 kind, u64 a, u64 b);
   V128 simd(u32 what, V128 a, V128 b);
+  u32 x87_arith(u32 what, F80& st, const void* operand);
+  u32 x87_load(u32 what, F80& st, const void* operand);
+  u32 x87_store(u32 what, const F80& st, void* to);
+  u32 x87(u32 what, F80& st, const void* operand);
 
   std::string stats_json() const;
 

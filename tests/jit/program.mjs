@@ -3,9 +3,10 @@
 // out, so that a failure can be made small (shrink.mjs).
 // @ts-check
 import { FORMS } from "./forms.mjs";
+import { CONTROL, POP, PUSH, STATE, STAY } from "./forms_x87.mjs";
 
 /** @typedef {{lines: string[], items?: Item[], end?: string[]}} Item */
-/** @typedef {{name: string, mxcsr: number, iterations: number, items: Item[]}} Func */
+/** @typedef {{name: string, mxcsr: number, cw?: number, iterations: number, items: Item[]}} Func */
 /** @typedef {{bits: 32 | 64, seed: number, rounds: number, specials: bigint[], functions: Func[]}} Program */
 
 /** A generator of random numbers (xorshift32). */
@@ -94,6 +95,7 @@ class Generator {
     this.mix = mix;
     this.label = 0;
     this.trapping = false; // floating-point exceptions are not masked
+    this.depth = 0; // of the x87 stack, roughly
     this.forms = FORMS.filter((f) => mix === "all" || f.group === mix || f.group === "move");
   }
   fresh() {
@@ -168,15 +170,39 @@ class Generator {
     return { lines: [line] };
   }
 
+  /** @returns {Item} */
+  x87() {
+    const { r } = this;
+    const kind = r.below(100);
+    const list = kind < 4 ? STATE : kind < 45 ? STAY : this.depth > 5 || (this.depth > 2 && kind < 72) ? POP : PUSH;
+    const f = r.pick(list);
+    this.depth = Math.max(0, Math.min(8, this.depth + f.by));
+    if (f.name === "fninit" || f.name === "emms") this.depth = 0;
+    let risky = this.trapping;
+    const operands = f.operands.map((o) => {
+      if (o === "i") return `st${r.chance(90) && this.depth > 1 ? r.below(this.depth) : r.below(8)}`;
+      const size = { 2: "word", 4: "dword", 8: "qword", 10: "tword" }[Number(o.slice(1))];
+      if (!size) return o;
+      const at = r.chance(3) ? ((risky = true), this.wild()) : this.memory(r.chance(50) ? 8 : 1, o[0] === "w");
+      return `${size} ${at}`;
+    });
+    const line = `${f.name} ${operands.join(", ")}`;
+    return risky ? this.guarded(line) : { lines: [line] };
+  }
+
   /** With CR0.TS set, or CR4.OSFXSR clear. @returns {Item} */
   switched_off() {
     const { r } = this;
     const a = this.bits === 64 ? "rax" : "eax";
     const was = this.trapping;
     this.trapping = true;
-    const inside = Array.from({ length: 1 + r.below(3) }, () => this.guarded(this.simd().lines.find((l) => !/resume|:$/.test(l)) ?? "nop").lines);
+    const x87 = this.mix === "x87" || (this.mix === "all" && r.chance(30));
+    const one = () => (x87 ? this.x87() : this.simd());
+    const inside = Array.from({ length: 1 + r.below(3) }, () => this.guarded(one().lines.find((l) => !/resume|:$/.test(l)) ?? "nop").lines);
     this.trapping = was;
-    const [on, off] = r.chance(70)
+    const [on, off] = x87 && r.chance(40)
+      ? [[`mov ${a}, cr0`, "or al, 4", `mov cr0, ${a}`], [`mov ${a}, cr0`, "and al, ~4", `mov cr0, ${a}`]]
+      : r.chance(70)
       ? [[`mov ${a}, cr0`, "or al, 8", `mov cr0, ${a}`], ["clts"]]
       : [[`mov ${a}, cr4`, "and ah, ~2", `mov cr4, ${a}`], [`mov ${a}, cr4`, "or ah, 2", `mov cr4, ${a}`]];
     return { lines: [...on, ...inside.flat(), ...off] };
@@ -248,6 +274,11 @@ class Generator {
         end: [`dec dword [${top}]`, `jnz ${l}`, `pop ${this.word()}`],
       };
     }
+    if (this.mix === "x87" && kind < 78) {
+      if (kind < 11 && !this.trapping) return { lines: [`fldcw [controls + ${2 * r.below(CONTROL.length)}]`] };
+      return kind === 12 ? this.switched_off() : this.x87();
+    }
+    if (this.mix === "all" && kind >= 92) return this.x87();
     if (kind < 9 && this.forms.some((f) => f.fp)) return { lines: [`ldmxcsr [states + ${4 * r.below(MXCSR.length)}]`] };
     if (kind < 10 && r.chance(50)) return this.switched_off();
     if (kind < 20) return { lines: [`movups ${this.xmm()}, ${this.memory(1)}`] };
@@ -269,14 +300,16 @@ class Generator {
       this.trapping = r.chance(10);
       // Some exceptions are not masked: bits 7 to 12.
       const mxcsr = this.trapping ? 0x1f80 & ~(r.below(64) << 7) : r.pick(MXCSR);
-      return { name: `f${n}`, mxcsr, iterations: 30 + r.below(60), items: this.items(5 + r.below(25), 0) };
+      const cw = this.trapping && r.chance(80) ? r.pick(CONTROL) & ~r.below(64) : r.pick(CONTROL);
+      this.depth = 0;
+      return { name: `f${n}`, mxcsr, cw, iterations: 30 + r.below(60), items: this.items(5 + r.below(25), 0) };
     });
     return { bits: this.bits, seed: r.next(), rounds: 16, specials, functions };
   }
 }
 
 /** What programs are made of: groups of forms.mjs, or everything. */
-export const MIXES = ["int", "scalar", "packed", "all"];
+export const MIXES = ["int", "scalar", "packed", "x87", "all"];
 /** @param {number} seed @param {32 | 64} bits @param {string} mix */
 export const generate = (seed, bits, mix) => new Generator(seed, bits, mix).program();
 
@@ -298,17 +331,18 @@ export function render(p) {
   out.push("mov ecx, 3000", ".wait: dec ecx", "jnz .wait", "ret");
   for (const f of p.functions) {
     out.push(`${f.name}:`, `ldmxcsr [${f.name}_mxcsr]`, `mov ebp, ${f.iterations}`, ".loop:");
+    if (f.cw !== undefined) out.push("fninit", `fldcw [${f.name}_cw]`);
     out.push(`add ${si}, 48`, `cmp ${si}, CONST + MAPPED - 512`, "jb .const", `mov ${si}, CONST`, ".const:");
     out.push(`add ${di}, 80`, `cmp ${di}, DATA + MAPPED - 8192`, "jb .data", `mov ${di}, DATA`, ".data:");
     out.push(...flatten(f.items));
     out.push(wide ? "pushfq" : "pushfd", `call log`, "dec ebp", "jnz .loop", "ret");
-    out.push("align 4", `${f.name}_mxcsr: dd ${f.mxcsr}`);
+    out.push("align 4", `${f.name}_mxcsr: dd ${f.mxcsr}`, `${f.name}_cw: dd ${f.cw ?? 0}`);
   }
-  // Flags, MXCSR and every register into a ring of 64 KiB.
+  // Flags, MXCSR and every register, those of the x87 with their state, into a ring of 64 KiB.
   out.push("log:", `push ${cx}`, `mov ecx, [log_at]`, `mov [ecx], eax`, "stmxcsr [ecx + 4]");
   out.push(wide ? "mov rax, [rsp + 16]" : "mov eax, [esp + 8]", "mov [ecx + 8], eax", "mov [ecx + 12], edx");
   for (let n = 0; n < 8; n++) out.push(`movups [ecx + ${16 + 16 * n}], xmm${n}`);
-  out.push("add ecx, 144", "cmp ecx, 0x6ff00", "jb .in", "mov ecx, 0x60000", ".in:", "mov [log_at], ecx");
+  out.push("fxsave [ecx + 144]", "add ecx, 144 + 512", "cmp ecx, 0x6fd00", "jb .in", "mov ecx, 0x60000", ".in:", "mov [log_at], ecx");
   out.push(`pop ${cx}`, wide ? "ret 8" : "ret 4");
   // DATA from the table, in a random order.
   out.push("fill:", `mov edi, DATA`, `mov ebx, ${p.seed | 1}`, ".next:");
@@ -321,6 +355,7 @@ export function render(p) {
   void ax;
   void bp;
   out.push("align 8", "specials:", ...p.specials.map((v) => `dq 0x${v.toString(16)}`));
+  out.push("align 4", `controls: dw ${CONTROL.join(", ")}`);
   out.push("align 4", `states: dd ${MXCSR.join(", ")}`);
   out.push("align 8", "saved: dq 0, 0", "rounds: dd 0", "log_at: dd 0x60000", "TAIL");
   return `${out.join("\n")}\n`;

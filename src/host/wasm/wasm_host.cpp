@@ -10,6 +10,7 @@
 
 #include "bench/command.h"
 #include "jit/jit.h"
+#include "jit/x87_call.h"
 #include "machine/machine.h"
 #include "machine/script.h"
 
@@ -260,6 +261,20 @@ ORIEL_EXPORT(jit_commit) u32 jit_commit(u32 kind, u64 a, u64 b) { return compile
 ORIEL_EXPORT(jit_simd) v128_t jit_simd(u32 what, v128_t a, v128_t b) {
   return std::bit_cast<v128_t>(compiler->simd(what, std::bit_cast<V128>(a), std::bit_cast<V128>(b)));
 }
+
+#define X87(NAME)                                                                    \
+  ORIEL_EXPORT(jit_##NAME) u32 jit_##NAME(Fpu& f, u32 what, u32 st, void* operand) { \
+    return jit::NAME(compiler, f, what, st, operand);                                \
+  }
+X87(x87_add)
+X87(x87_mul)
+X87(x87_div)
+X87(x87_store)
+X87(x87_compare)
+ORIEL_EXPORT(jit_x87_load) u32 jit_x87_load(Fpu& f, u32 what, u32 st, void* operand) {
+  return compiler->x87_load(what, jit::x87_register(f, st), operand);
+}
+#undef X87
 
 // ---- The script, when there is one ------------------------------------------------------------------
 

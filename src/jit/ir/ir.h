@@ -47,7 +47,18 @@ enum Var : u8 {
   kVarSseOff = 48,     // not 0: SSE raises #UD or #NM, by CR0 and CR4
   kVarFpLimit64 = 49,  // 0 unless the host's arithmetic gives MXCSR's results: then how many exponents of results are
   kVarFpLimit32 = 50,  // ordinary (lift_fp.cpp)
+  kVarX87Top = 51,     // TOP in bits 4 to 6; those above mean nothing
+  kVarX87Tags = 52,    // bit i: ST(i) is not empty
+  kVarX87Cc = 53,      // C0, C2 and C3 as in the status word
+  kVarX87C1 = 54,
+  kVarX87Off = 55,   // not 0: #NM or #MF, by CR0 and ES
+  kVarX87Last = 56,  // of the last instruction FOP, and from kX87OffShift on its offset in the page; 0: as in Cpu
+  kVarX87Seg = 57,   // where in Cpu the selector of its operand is; 0: FDS and FDP are as in Cpu
+  kVarX87Ea = 58,    // FDP
 };
+
+constexpr u64 kX87Variables = u64{0xff} << kVarX87Top;
+constexpr unsigned kX87OffShift = 11;
 
 // A value's number in its block. 0 is a Nop, so that 0 says "none".
 using Value = u32;

@@ -273,6 +273,7 @@ void Lifter::block(u32 n) {
   }
   flags_.cf = flags_.x = flags_.y = 0;  // values of the other block
   simd_begin_block();
+  x87_ = X87{};
   if (flags_.known && flags_.op != FlagOp::kCpu) {
     flags_.a = from_word(get(kVarFlagA), flags_.size);
     flags_.b = from_word(get(kVarFlagB), flags_.size);
@@ -281,9 +282,10 @@ void Lifter::block(u32 n) {
     insn_ = &unit_.insns[block_->first_insn + k];
     guest_ = static_cast<u16>(k);
     const usize mark = block_->insts.size();
-    if (insn() || insn_simd()) continue;
+    if (insn() || insn_simd() || insn_x87()) continue;
     block_->insts.resize(mark);
     simd_begin_block();  // the step may change anything
+    x87_ = X87{};
     emit(IrOp::kStep, Type::kNone, 0, 0, 0, steps_++);
     flags_ = Flags{};
     flags_.known = true;  // FlagOp::kCpu

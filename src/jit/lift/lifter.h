@@ -56,6 +56,8 @@ class Lifter {
 
   // ---- registers ----
   Value get(unsigned var) { return emit(IrOp::kGet, word_, 0, 0, 0, var); }
+  Value get32(unsigned var) { return emit(IrOp::kGet, Type::kI32, 0, 0, 0, var); }
+  void set32(unsigned var, Value v) { emit(IrOp::kSet, Type::kI32, v, 0, 0, var); }
   Value flag_variable() { return emit(IrOp::kGet, Type::kI32, 0, 0, 0, kVarFlagKind); }
   void set(unsigned var, Value v) { emit(IrOp::kSet, word_, v, 0, 0, var); }
   // `r` is a register number, or for bytes an offset into the register file. The bits above the size are undefined.
@@ -158,6 +160,48 @@ class Lifter {
   void to_integer(const Fp& f, bool truncate);
   void fp_call_out(const Fp* f);
 
+  // ---- x87 (lift_x87.cpp) ----
+  struct Extended {
+    Value m, se;
+  };
+  struct X87 {
+    bool checked = false;
+    Value top = 0;                               // TOP's variable at the test
+    Value mask_constant = 0, want_constant = 0;  // of the test
+    int delta = 0;                               // by how much TOP has moved since
+    // By register, from ST(0) at the test on: what is known of the tags, and what the test makes sure of.
+    u8 known = 0, valid = 0, need = 0, want = 0;
+  };
+  bool insn_x87();
+  bool x87_insn();
+  bool x87_control();
+  void x87_check();
+  bool x87_require(int i, bool valid);
+  void x87_know(int i, bool valid);
+  void x87_move_top(int by);
+  void x87_push();
+  void x87_pop();
+  Value st(int i);
+  Extended x87_get(int i);
+  void x87_put(int i, const Extended& v);
+  void x87_note(Value ea);
+  Value x87_call(u32 function, u32 what, Value operand);
+  Value x87_memory(u32 operand, bool write, Value& ea);
+  bool x87_arith_memory(u32 function, u32 variant, u32 operand);
+  bool x87_arith(u32 function, u32 variant, int dst, int src, bool pop);
+  bool x87_load(u32 operand);
+  bool x87_load_constant(u64 m, u32 se);
+  bool x87_store(u32 operand, u32 variant, bool pop);
+  bool x87_store_register(int i, bool pop);
+  bool x87_exchange(int i);
+  bool x87_move_if(unsigned cc, int i);
+  bool x87_compare(u32 variant, int i, unsigned pops);
+  bool x87_compare_memory(u32 operand, bool pop);
+  bool x87_compare_flags(u32 variant, int i, bool pop);
+  bool x87_unary(u32 variant);
+  bool x87_sign(IrOp op, u32 with);
+  Value x87_status_word();
+
   // ---- instructions ----
   void block(u32 n);
   bool insn();  // false: not lifted, tier 0 does it
@@ -202,6 +246,7 @@ class Lifter {
     u8 plain_low = 0, plain = 0;
   };
   Xmm xmm_[16];
+  X87 x87_;
 };
 
 }  // namespace oriel::jit

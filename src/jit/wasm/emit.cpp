@@ -27,8 +27,10 @@ void Emitter::find_variables() {
       if (i.op == IrOp::kFpSlow || i.op == IrOp::kFpCheck) used_ |= u64{1} << (kVarXmm + (i.imm >> 32));
     }
   used_ |= written_;
+  if (used_ & kX87Variables) used_ |= kX87Variables;
   for (u32 v = kVarXmm; v < 64; v++)
-    if (used_ >> v & 1) extra_[v - kVarXmm] = new_temp(v < kVarSseOff ? Type::kV128 : Type::kI32);
+    if (used_ >> v & 1)
+      extra_[v - kVarXmm] = new_temp(v < kVarSseOff ? Type::kV128 : v == kVarX87Ea ? word_ : Type::kI32);
 }
 
 void Emitter::sync() {
@@ -40,6 +42,7 @@ void Emitter::sync() {
     w_.memory(kI64Store, 3, at_.gpr + 8 * r);
   }
   sync_xmm();
+  sync_x87();
   if (!(written_ >> kVarFlagKind & 1)) return;
   w_.i32(0);
   w_.op(kLocalGet, kVarFlagKind);
@@ -59,6 +62,7 @@ void Emitter::reload() {
     w_.op(kLocalSet, r);
   }
   reload_sse();
+  reload_x87();
 }
 
 void Emitter::reload_flags() {

@@ -32,7 +32,21 @@ enum Leave : u32 {
 constexpr unsigned kExitShift = 12;
 
 // The functions that a unit calls, by their numbers in the module.
-enum Import : u32 { kImportFill, kImportStep, kImportCondition, kImportCommit, kImportSimd, kImportGo, kImportCount };
+enum Import : u32 {
+  kImportFill,
+  kImportStep,
+  kImportCondition,
+  kImportCommit,
+  kImportSimd,
+  kImportX87Add,
+  kImportX87Mul,
+  kImportX87Div,
+  kImportX87Load,
+  kImportX87Store,
+  kImportX87Compare,
+  kImportGo,
+  kImportCount
+};
 struct ImportInfo {
   const char* name;
   const char* params;  // 'i' for i32, 'I' for i64, 'V' for v128

@@ -96,6 +96,9 @@ void Emitter::inst(Value v) {
       fp_slow(i);
       if (i.op == IrOp::kFpCheck) return;
       break;
+    case IrOp::kX87: x87(i); break;
+    case IrOp::kLoadFpu: load_fpu(i); break;
+    case IrOp::kStoreFpu: return store_fpu(i);
     case IrOp::kLeaveIf:
       value(i.a);
       unlikely_if();

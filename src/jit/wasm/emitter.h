@@ -53,6 +53,8 @@ class Emitter {
   void reload_sse();    // XMM registers, and what follows from CR0, CR4 and MXCSR
   void reload_state();  // the latter alone
   u32 local_of(u64 var) const { return var < kVarXmm ? static_cast<u32>(var) : extra_[var - kVarXmm]; }
+  void sync_x87();
+  void reload_x87();
   void store_budget();
   void chain();
 
@@ -90,6 +92,10 @@ class Emitter {
   void load_at(const Inst& i);
   void store_at(const Inst& i);
   void fp_slow(const Inst& i);
+  void x87(const Inst& i);
+  void x87_load_double(const Inst& i);
+  void load_fpu(const Inst& i);
+  void store_fpu(const Inst& i);
 
   const Unit& u_;
   const Addresses& at_;
