@@ -52,5 +52,26 @@ export const STAY = [
 /** What changes the stack's own state. @type {X87Form[]} */
 export const STATE = [...forms("i", 0, "ffree"), ...forms("", 0, "fincstp fdecstp fnclex fnclex fninit emms")];
 
+/** MMX. Operands: p a register, q and d register or memory of 8 and 4 bytes, rd and rw general register or memory, r a
+ * general register, n an immediate; w8 as above. @type {X87Form[]} */
+export const MMX = [
+  ...forms("p q", 0, `paddb paddw paddd paddq paddsb paddsw paddusb paddusw psubb psubw psubd psubq psubsb psubsw psubusb psubusw
+    pand pandn por pxor pcmpeqb pcmpeqw pcmpeqd pcmpgtb pcmpgtw pcmpgtd pminub pminsw pmaxub pmaxsw pavgb pavgw pmullw pmulhw
+    pmulhuw pmulhrsw pmuludq pmaddwd pmaddubsw psadbw pabsb pabsw pabsd psignb psignw psignd psllw pslld psllq psrlw psrld
+    psrlq psraw psrad packsswb packuswb packssdw punpckhbw punpckhwd punpckhdq phaddw phaddd phaddsw phsubw phsubd phsubsw
+    pshufb movq movq movq`),
+  ...forms("p d", 0, "punpcklbw punpcklwd punpckldq"),
+  ...forms("p n", 0, "psllw pslld psllq psrlw psrld psrlq psraw psrad"),
+  ...forms("p q n", 0, "pshufw palignr"),
+  ...forms("p rd", 0, "movd movd"),
+  ...forms("rd p", 0, "movd movd"),
+  ...forms("w8 p", 0, "movq movq movntq"),
+  ...forms("p rw n", 0, "pinsrw"),
+  ...forms("r p n", 0, "pextrw"),
+  ...forms("r p", 0, "pmovmskb"),
+  ...forms("p x", 0, "movdq2q cvttps2pi"),
+  ...forms("x p", 0, "movq2dq cvtpi2ps"),
+];
+
 /** All exceptions masked: every precision and rounding, the usual ones more often. */
 export const CONTROL = [0x37f, 0x37f, 0x37f, 0x37f, 0x27f, 0x27f, 0x27f, 0x07f, 0xf7f, 0xe7f, 0x77f, 0xb7f, 0x67f, 0xa7f, 0x17f, 0xc7f];

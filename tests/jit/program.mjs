@@ -3,10 +3,10 @@
 // out, so that a failure can be made small (shrink.mjs).
 // @ts-check
 import { FORMS } from "./forms.mjs";
-import { CONTROL, POP, PUSH, STATE, STAY } from "./forms_x87.mjs";
+import { CONTROL, MMX, POP, PUSH, STATE, STAY } from "./forms_x87.mjs";
 
 /** @typedef {{lines: string[], items?: Item[], end?: string[]}} Item */
-/** @typedef {{name: string, mxcsr: number, cw?: number, iterations: number, items: Item[]}} Func */
+/** @typedef {{name: string, mxcsr: number, cw?: number, tidy?: boolean, iterations: number, items: Item[]}} Func */
 /** @typedef {{bits: 32 | 64, seed: number, rounds: number, specials: bigint[], functions: Func[]}} Program */
 
 /** A generator of random numbers (xorshift32). */
@@ -87,6 +87,9 @@ const CC = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l
 /** All exceptions masked, inexact raised (twice as often as other states); without it; FTZ and DAZ; rounding modes. */
 const MXCSR = [0x1fa0, 0x1fa0, 0x1fa0, 0x1fa0, 0x1f80, 0x1f80, 0x9fe0, 0x9fc0, 0x1fc0, 0x9f80, 0x3f80, 0x5fa0, 0x7f80, 0x1fbf];
 
+const TIDY_PUSH = PUSH.filter((f) => f.name !== "fptan"); // it may not push
+const TIDY_POP = POP.filter((f) => f.name !== "ffreep");
+
 class Generator {
   /** @param {number} seed @param {32 | 64} bits @param {string} mix */
   constructor(seed, bits, mix) {
@@ -95,7 +98,9 @@ class Generator {
     this.mix = mix;
     this.label = 0;
     this.trapping = false; // floating-point exceptions are not masked
-    this.depth = 0; // of the x87 stack, roughly
+    this.depth = 0; // of the x87 stack, roughly; exactly where it is tidy
+    this.tidy = false; // it neither runs over nor empty
+    this.nested = false;
     this.forms = FORMS.filter((f) => mix === "all" || f.group === mix || f.group === "move");
   }
   fresh() {
@@ -174,17 +179,45 @@ class Generator {
   x87() {
     const { r } = this;
     const kind = r.below(100);
-    const list = kind < 4 ? STATE : kind < 45 ? STAY : this.depth > 5 || (this.depth > 2 && kind < 72) ? POP : PUSH;
+    const list = this.tidy
+      ? this.nested || kind < 45 ? STAY : this.depth > 5 || (this.depth > 3 && kind < 72) ? TIDY_POP : TIDY_PUSH
+      : kind < 4 ? STATE : kind < 45 ? STAY : this.depth > 5 || (this.depth > 2 && kind < 72) ? POP : PUSH;
     const f = r.pick(list);
-    this.depth = Math.max(0, Math.min(8, this.depth + f.by));
+    const depth = this.depth;
+    this.depth = Math.max(0, Math.min(8, depth + f.by));
     if (f.name === "fninit" || f.name === "emms") this.depth = 0;
     let risky = this.trapping;
     const operands = f.operands.map((o) => {
-      if (o === "i") return `st${r.chance(90) && this.depth > 1 ? r.below(this.depth) : r.below(8)}`;
+      if (o === "i") return `st${this.tidy || (r.chance(90) && depth > 1) ? r.below(Math.max(1, depth)) : r.below(8)}`;
       const size = { 2: "word", 4: "dword", 8: "qword", 10: "tword" }[Number(o.slice(1))];
       if (!size) return o;
       const at = r.chance(3) ? ((risky = true), this.wild()) : this.memory(r.chance(50) ? 8 : 1, o[0] === "w");
       return `${size} ${at}`;
+    });
+    const line = `${f.name} ${operands.join(", ")}`;
+    return risky ? this.guarded(line) : { lines: [line] };
+  }
+
+  /** @returns {Item} */
+  mmx() {
+    const { r } = this;
+    const f = r.pick(MMX);
+    let risky = this.trapping;
+    const memory = (/** @type {string} */ size, write = false) =>
+      `${size}${size && " "}${r.chance(4) ? ((risky = true), this.wild()) : this.memory(1, write)}`;
+    const register = () => `mm${r.below(8)}`;
+    const operands = f.operands.map((o, n) => {
+      switch (o) {
+        case "p": return register();
+        case "q":
+        case "d": return r.chance(60) ? register() : memory("");
+        case "rd": return r.chance(60) ? this.gpr(32) : memory("dword", n === 0);
+        case "rw": return r.chance(60) ? this.gpr(32) : memory("word");
+        case "r": return this.gpr(32);
+        case "n": return String(r.below(r.chance(80) ? 18 : 256));
+        case "x": return this.xmm();
+        default: return memory("qword", true);
+      }
     });
     const line = `${f.name} ${operands.join(", ")}`;
     return risky ? this.guarded(line) : { lines: [line] };
@@ -196,8 +229,8 @@ class Generator {
     const a = this.bits === 64 ? "rax" : "eax";
     const was = this.trapping;
     this.trapping = true;
-    const x87 = this.mix === "x87" || (this.mix === "all" && r.chance(30));
-    const one = () => (x87 ? this.x87() : this.simd());
+    const x87 = this.mix === "x87" || this.mix === "mmx" || (this.mix === "all" && r.chance(30));
+    const one = () => (x87 && this.mix === "mmx" ? this.mmx() : x87 ? this.x87() : this.simd());
     const inside = Array.from({ length: 1 + r.below(3) }, () => this.guarded(one().lines.find((l) => !/resume|:$/.test(l)) ?? "nop").lines);
     this.trapping = was;
     const [on, off] = x87 && r.chance(40)
@@ -260,6 +293,7 @@ class Generator {
   /** @param {number} depth @returns {Item} */
   item(depth) {
     const { r } = this;
+    this.nested = depth > 0;
     const kind = r.below(100);
     if (depth < 2 && kind < 6) {
       const l = this.fresh();
@@ -276,9 +310,13 @@ class Generator {
     }
     if (this.mix === "x87" && kind < 78) {
       if (kind < 11 && !this.trapping) return { lines: [`fldcw [controls + ${2 * r.below(CONTROL.length)}]`] };
-      return kind === 12 ? this.switched_off() : this.x87();
+      return kind === 12 ? this.switched_off() : !this.tidy && r.chance(3) ? this.mmx() : this.x87();
     }
-    if (this.mix === "all" && kind >= 92) return this.x87();
+    if (this.mix === "mmx" && kind < 78) {
+      if (kind < 20) return r.chance(25) ? { lines: ["emms"] } : this.x87();
+      return kind === 21 ? this.switched_off() : this.mmx();
+    }
+    if (this.mix === "all" && kind >= 90) return r.chance(70) ? this.x87() : this.mmx();
     if (kind < 9 && this.forms.some((f) => f.fp)) return { lines: [`ldmxcsr [states + ${4 * r.below(MXCSR.length)}]`] };
     if (kind < 10 && r.chance(50)) return this.switched_off();
     if (kind < 20) return { lines: [`movups ${this.xmm()}, ${this.memory(1)}`] };
@@ -301,15 +339,16 @@ class Generator {
       // Some exceptions are not masked: bits 7 to 12.
       const mxcsr = this.trapping ? 0x1f80 & ~(r.below(64) << 7) : r.pick(MXCSR);
       const cw = this.trapping && r.chance(80) ? r.pick(CONTROL) & ~r.below(64) : r.pick(CONTROL);
-      this.depth = 0;
-      return { name: `f${n}`, mxcsr, cw, iterations: 30 + r.below(60), items: this.items(5 + r.below(25), 0) };
+      this.tidy = !this.trapping && this.mix === "x87" && r.chance(75);
+      this.depth = this.tidy ? 3 : 0;
+      return { name: `f${n}`, mxcsr, cw, tidy: this.tidy, iterations: 30 + r.below(60), items: this.items(5 + r.below(25), 0) };
     });
     return { bits: this.bits, seed: r.next(), rounds: 16, specials, functions };
   }
 }
 
 /** What programs are made of: groups of forms.mjs, or everything. */
-export const MIXES = ["int", "scalar", "packed", "x87", "all"];
+export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "all"];
 /** @param {number} seed @param {32 | 64} bits @param {string} mix */
 export const generate = (seed, bits, mix) => new Generator(seed, bits, mix).program();
 
@@ -334,6 +373,7 @@ export function render(p) {
     if (f.cw !== undefined) out.push("fninit", `fldcw [${f.name}_cw]`);
     out.push(`add ${si}, 48`, `cmp ${si}, CONST + MAPPED - 512`, "jb .const", `mov ${si}, CONST`, ".const:");
     out.push(`add ${di}, 80`, `cmp ${di}, DATA + MAPPED - 8192`, "jb .data", `mov ${di}, DATA`, ".data:");
+    if (f.tidy) out.push("fninit", `fldcw [${f.name}_cw]`, ...[0, 8, 16].map((n) => `fld qword [${si} + ${n}]`));
     out.push(...flatten(f.items));
     out.push(wide ? "pushfq" : "pushfd", `call log`, "dec ebp", "jnz .loop", "ret");
     out.push("align 4", `${f.name}_mxcsr: dd ${f.mxcsr}`, `${f.name}_cw: dd ${f.cw ?? 0}`);

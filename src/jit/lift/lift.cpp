@@ -184,7 +184,13 @@ Value Lifter::known_condition(unsigned cc) {
     return 0;
   }
   if (flags_.op == FlagOp::kCompare || flags_.op == FlagOp::kTest) return compared_condition(cc);
-  if (c == kP) return 0;
+  if (c == kP) {  // after FNSTSW: TEST AH, ...; JP
+    if (flags_.op != FlagOp::kLogic) return 0;
+    const Value low = type_of(flags_.a) == Type::kI64 ? emit(IrOp::kWrap, Type::kI64, flags_.a) : flags_.a;
+    const Value odd =
+        bin_c(IrOp::kAnd, Type::kI32, emit(IrOp::kPopcnt, Type::kI32, bin_c(IrOp::kAnd, Type::kI32, low, 0xff)), 1);
+    return negate ? odd : emit(IrOp::kEqz, Type::kI32, odd);
+  }
   if (c == kE || c == kS) {
     const Value r = result();
     if (flags_.op == FlagOp::kSub && c == kE) return test(IrOp::kEq, IrOp::kNe, flags_.a, flags_.b);
@@ -282,7 +288,7 @@ void Lifter::block(u32 n) {
     insn_ = &unit_.insns[block_->first_insn + k];
     guest_ = static_cast<u16>(k);
     const usize mark = block_->insts.size();
-    if (insn() || insn_simd() || insn_x87()) continue;
+    if (insn() || insn_mmx() || insn_simd() || insn_x87()) continue;
     block_->insts.resize(mark);
     simd_begin_block();  // the step may change anything
     x87_ = X87{};

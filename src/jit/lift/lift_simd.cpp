@@ -33,6 +33,7 @@ Value Lifter::shuffle_of(unsigned size, Value a, Value b, std::initializer_list<
 }
 
 void Lifter::set_xmm(unsigned r, Value v) {
+  if (mmx_) return set_mm(r, v);
   emit(IrOp::kSet, Type::kV128, v, 0, 0, kVarXmm + r);
   xmm_[r] = Xmm{};
 }
@@ -43,6 +44,7 @@ void Lifter::require_alignment(Value lin) {
 }
 
 Value Lifter::source(bool aligned) {
+  if (mmx_) return mm_source(mmx_);
   if (!memory()) return xmm(insn_->rm);
   const Value lin = linear(false, 4);
   if (aligned) require_alignment(lin);
@@ -63,7 +65,8 @@ void Lifter::store(Value v, unsigned size, bool aligned) {
 // ---- checks --------------------------------------------------------------------------------------
 
 void Lifter::simd_begin_block() {
-  sse_checked_ = false;
+  sse_checked_ = mmx_checked_ = false;
+  for (Value& v : mm_) v = 0;
   for (Xmm& x : xmm_) x = Xmm{};
 }
 
@@ -290,7 +293,7 @@ bool Lifter::simd_arith() {
   if (const IrOp op = lane_operation(i.op); op != IrOp::kNop) {
     if (op == IrOp::kVXor && !memory() && i.reg == i.rm) {
       set_xmm(i.reg, v128(0, 0));
-      xmm_[i.reg].plain = xmm_[i.reg].plain_low = 3;
+      if (!mmx_) xmm_[i.reg].plain = xmm_[i.reg].plain_low = 3;
       return true;
     }
     return binary([&](Value a, Value b) { return vec(op, a, b); });

@@ -395,6 +395,7 @@ bool Lifter::x87_insn() {
 
 bool Lifter::insn_x87() {
   if (!(kForms[form_of(insn_->op)].attrs & F_X87) || (memory() && !address_ok())) return false;
+  for (Value& v : mm_) v = 0;
   const X87 before = x87_;
   x87_check();
   if (!x87_insn()) {

@@ -105,7 +105,7 @@ class Lifter {
   Value shuffle(Value a, Value b, const u8 (&lanes)[16]);
   // Elements of `size` (log2 of the bytes); those from 16 >> size on are b's.
   Value shuffle_of(unsigned size, Value a, Value b, std::initializer_list<u8> elements);
-  Value xmm(unsigned r) { return emit(IrOp::kGet, Type::kV128, 0, 0, 0, kVarXmm + r); }
+  Value xmm(unsigned r) { return mmx_ ? mm(r) : emit(IrOp::kGet, Type::kV128, 0, 0, 0, kVarXmm + r); }
   void set_xmm(unsigned r, Value v);
   // The r/m operand: 16 bytes of memory, which tier 0 looks at where they are not aligned, or fewer, zero-extended.
   Value source(bool aligned = true);
@@ -202,6 +202,15 @@ class Lifter {
   bool x87_sign(IrOp op, u32 with);
   Value x87_status_word();
 
+  // ---- MMX (lift_mmx.cpp) ----
+  bool insn_mmx();
+  bool mmx_move();
+  bool mmx_shuffle();
+  void mmx_enter();
+  Value mm(unsigned r);  // its upper half means nothing
+  void set_mm(unsigned r, Value v);
+  Value mm_source(unsigned size);
+
   // ---- instructions ----
   void block(u32 n);
   bool insn();  // false: not lifted, tier 0 does it
@@ -247,6 +256,9 @@ class Lifter {
   };
   Xmm xmm_[16];
   X87 x87_;
+  u8 mmx_ = 0;                // while SSE's code makes an MMX instruction: log2 of the bytes of its operand in memory
+  bool mmx_checked_ = false;  // in this block
+  Value mm_[8] = {};          // registers whose values are known
 };
 
 }  // namespace oriel::jit
