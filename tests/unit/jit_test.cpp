@@ -56,6 +56,24 @@ void test_loop() {
   if (g_failed) std::printf("%s", text.c_str());
 }
 
+void test_x87() {
+  // fld qword [eax]; fmul qword [eax + 8]; faddp; fstp qword [eax]; ret
+  const auto page = page_with({0xdd, 0x00, 0xdc, 0x48, 0x08, 0xde, 0xc1, 0xdd, 0x18, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k32, 100, unit));
+  usize tests = 0, calls = 0, steps = 0;
+  for (const Inst& i : unit.blocks[1].insts) {
+    tests += i.op == IrOp::kLeaveIf;
+    calls += i.op == IrOp::kX87;
+    steps += i.op == IrOp::kStep;
+  }
+  CHECK(tests == 1 && calls == 4 && steps == 0);
+  // One test for the block: ST(7) must be empty and ST(0) not.
+  const std::string text = print(unit);
+  CHECK(text.find("const.32 129\n") != std::string::npos && text.find("const.32 1\n") != std::string::npos);
+  if (g_failed) std::printf("%s", text.c_str());
+}
+
 void test_irreducible() {
   // Two entries into a loop: jz B; A: inc ecx; B: dec eax; jnz A; ret
   const auto page = page_with({0x74, 0x01, 0x41, 0x48, 0x75, 0xfc, 0xc3});
@@ -200,6 +218,7 @@ void test_flags() {
 
 int main() {
   test_loop();
+  test_x87();
   test_irreducible();
   test_entries();
   test_refused();
