@@ -59,6 +59,7 @@ void Cpu::reset() {
   dr[7] = 0x400;
   cpl = 0;
   msr = Msrs{};
+  svm = Svm{};
   mxcsr = 0x1f80;
   for (V128& x : xmm) x = V128{};
   for (V128& x : ymm_hi) x = V128{};
@@ -76,6 +77,7 @@ void Cpu::reset() {
 void Cpu::init() {
   Fpu keep_fpu = fpu;
   Msrs keep_msr = msr;
+  const u64 keep_vm_cr = svm.vm_cr, keep_hsave = svm.hsave;
   V128 keep_xmm[16], keep_ymm_hi[16];
   std::memcpy(keep_xmm, xmm, sizeof xmm);
   std::memcpy(keep_ymm_hi, ymm_hi, sizeof ymm_hi);
@@ -85,6 +87,8 @@ void Cpu::init() {
   reset();
   fpu = keep_fpu;
   msr = keep_msr;
+  svm.vm_cr = keep_vm_cr;
+  svm.hsave = keep_hsave;
   std::memcpy(xmm, keep_xmm, sizeof xmm);
   std::memcpy(ymm_hi, keep_ymm_hi, sizeof ymm_hi);
   xcr0 = keep_xcr0;
@@ -235,6 +239,7 @@ void Cpu::state(State& s) {
   u8 blocked = nmi_blocked;
   s.io(blocked);
   s.io(pending_dr6);
+  svm_state(s);
   u64* m = reinterpret_cast<u64*>(&msr);
   static_assert(sizeof(Msrs) % sizeof(u64) == 0 && std::is_standard_layout_v<Msrs>);
   for (usize i = 0; i < sizeof(Msrs) / sizeof(u64); i++) s.io(m[i]);

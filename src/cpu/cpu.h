@@ -23,6 +23,7 @@
 #include "base/state.h"
 #include "base/types.h"
 #include "cpu/physmem.h"
+#include "cpu/svm.h"
 #include "x86/decode.h"
 
 namespace oriel {
@@ -90,6 +91,7 @@ enum : u64 {
   kEferLME = 1u << 8,
   kEferLMA = 1u << 10,
   kEferNXE = 1u << 11,
+  kEferSVME = 1u << 12,
 };
 // DR6 (SDM Vol. 3, 17.2.3)
 enum : u32 { kDr6BD = 1u << 13, kDr6BS = 1u << 14, kDr6BT = 1u << 15 };
@@ -113,6 +115,7 @@ enum Vector : u8 {
   kACv = 17,
   kMC = 18,
   kXM = 19,
+  kVmExit = 0xff,  // not an exception: a #VMEXIT is due (svm.cpp)
 };
 
 // Segment descriptor attributes as SegCache holds them: descriptor bits 40-47 in bits 0-7 and
@@ -235,6 +238,7 @@ enum CpuEvent : u32 {
   kEvShutdown = 1 << 6,  // triple fault
   kEvDebug = 1 << 7,     // a debug exception is due after this instruction (data breakpoint, TF)
   kEvRep = 1 << 9,       // the next instruction is a REP that has begun: what comes now pushes RF
+  kEvVintr = 1 << 10,    // a virtual interrupt waits (APM Vol. 2, 15.21)
   kEvMovSs = 1 << 8,     // beside kEvShadow, of MOV SS and POP SS: debug exceptions are held off as well
 };
 
@@ -348,6 +352,8 @@ class Cpu final : public PhysMemListener {
         mc_misc[8] = {};
     u64 bios_sign_id = 0, feature_control = 1, pkrs = 0;
   } msr;
+
+  Svm svm;
 
   // ---- running ----
   // Executes until `icount` reaches `limit` (exactly), or something ends it earlier. Interrupts and
@@ -506,7 +512,7 @@ class Cpu final : public PhysMemListener {
     u64 pa;
     bool writable, user, nx, global, dirty;
     u8 page_shift;
-    u8 key = 0;  // protection key, and what it takes away
+    u8 key = 0;  // protection key, and what it (or a nested table) takes away
     bool key_read = true, key_write = true;
   };
   // Walks the tables for a linear address with the rules of `mmu` (SDM Vol. 3, chapter 4), sets A/D, and
@@ -548,6 +554,7 @@ class Cpu final : public PhysMemListener {
   };
   // Delivers through IVT/IDT/vm86 redirection; false when delivery itself faulted (exc holds it).
   bool interrupt(u8 vector, IntKind kind, bool has_error, u32 error);
+  bool deliver_event(u8 vector, IntKind kind, bool has_error, u32 error);
   // Delivers `exc`, escalating to double and triple fault (kEvShutdown).
   void deliver_exception();
   // Called by run() when events != 0, between instructions: NMI, INTR, debug traps, shadow, halt.
@@ -560,8 +567,22 @@ class Cpu final : public PhysMemListener {
   bool write_msr(u32 index, u64 v);
   void cpuid(u32 leaf, u32 subleaf, u32 out[4]);  // EAX, EBX, ECX, EDX
   bool io_allowed(u16 port, unsigned size);       // IOPL and the TSS bitmap; raises #GP(0)
-  u64 read_tsc() { return bus.tsc() + msr.tsc_adjust; }
+  u64 read_tsc() { return bus.tsc() + msr.tsc_adjust + (svm.guest ? svm.tsc_offset : 0); }
   bool is_breakpoint_armed() const { return dr[7] & 0xff; }
+
+  // ---- virtual machines (svm.cpp) ----
+  // Makes a #VMEXIT of the instruction, like raise(); false.
+  ORIEL_COLD bool raise_exit(u64 code, u64 info1 = 0, u64 info2 = 0);
+  // True: this is a guest whose host wants to see that, and an exit has been raised.
+  bool intercepts(u32 what, u64 info1 = 0, u64 info2 = 0) {
+    return ORIEL_UNLIKELY(svm.guest) && (svm.intercepts[what >> 5] >> (what & 31) & 1) &&
+           !raise_exit(what, info1, info2);
+  }
+  bool svm_io_exit(u16 port, unsigned size, u64 info);
+  bool svm_msr_exit(u32 index, bool write);
+  void vm_exit();
+  void svm_state(State& s);
+  bool nested_walk(u64& pa, AccessKind kind, bool final, Translation& t);
 
   // ---- floating point and SIMD checks (raise #UD, #NM, #MF as the manual's tables say) ----
   bool check_x87(bool waiting = true);  // CR0.EM, TS; waiting: a pending unmasked exception is #MF

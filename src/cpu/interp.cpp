@@ -36,7 +36,11 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
       return EventAction::kAgain;
     }
   }
-  if ((events & kEvNmi) && !nmi_blocked && !shadow) {
+  if ((events & kEvNmi) && !nmi_blocked && !shadow && svm.gif) {
+    if (intercepts(kSvmNmi)) {
+      deliver_exception();
+      return EventAction::kAgain;
+    }
     events &= ~static_cast<u32>(kEvNmi | kEvHalt);
     nmi_blocked = true;
     stats.interrupts++;
@@ -45,12 +49,29 @@ Cpu::EventAction Cpu::handle_events(bool& single) {
     if (!interrupt(kNMI, IntKind::kExternal, false, 0)) deliver_exception();
     return EventAction::kAgain;
   }
-  if ((events & kEvIntr) && (rflags & kIF) && !shadow) {
+  const u32 intr_flags = svm.guest && svm.v_intr_masking ? svm.host.rflags : rflags;
+  if ((events & kEvIntr) && (intr_flags & kIF) && !shadow && svm.gif) {
+    if (intercepts(kSvmIntr)) {
+      deliver_exception();
+      return EventAction::kAgain;
+    }
     events &= ~static_cast<u32>(kEvHalt);
     stats.interrupts++;
     fault_rip = rip;
     rflags |= resume;
     if (!interrupt(bus.interrupt_acknowledge(), IntKind::kExternal, false, 0)) deliver_exception();
+    return EventAction::kAgain;
+  }
+  if ((events & kEvVintr) && (rflags & kIF) && !shadow && (svm.v_ignore_tpr || svm.v_priority > svm.v_tpr)) {
+    if (intercepts(kSvmVintr)) {
+      deliver_exception();
+      return EventAction::kAgain;
+    }
+    events &= ~static_cast<u32>(kEvVintr | kEvHalt);
+    svm.v_irq = false;
+    fault_rip = rip;
+    rflags |= resume;
+    if (!interrupt(svm.v_vector, IntKind::kExternal, false, 0)) deliver_exception();
     return EventAction::kAgain;
   }
   if (events & kEvHalt) return EventAction::kHalted;
@@ -738,7 +759,7 @@ Cpu::Exit Cpu::execute(u64 limit) {
     if (left == Left::kBlock) continue;
     if (left == Left::kHot) {
       ip = ip_start;
-      if (!compiled) continue;
+      if (!compiled || svm.guest) continue;  // compiled code knows no intercepts
       const u64 before = icount;
       switch (compiled->run(*blocks->find_fast((seg[kCS].lin + rip) & lin_mask), limit)) {
         case CompiledCode::Ran::kGo:

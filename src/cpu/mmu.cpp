@@ -12,9 +12,10 @@ constexpr u64 kPageOff = 0xfff;
 // Bits of page-table entries.
 constexpr u64 kPteP = 1, kPteW = 2, kPteU = 4, kPteA = 1u << 5, kPteD = 1u << 6, kPtePS = 1u << 7, kPteG = 1u << 8,
               kPteNX = u64{1} << 63;
-constexpr unsigned kPteKeyShift = 59;               // protection key, bits 62:59
-constexpr u64 kPhysMask = (u64{1} << 40) - 1;       // MAXPHYADDR = 40
-constexpr u64 kPhysReserved = 0x000fff0000000000u;  // bits 51:40
+constexpr unsigned kPteKeyShift = 59;                // protection key, bits 62:59
+constexpr u64 kPhysMask = (u64{1} << 40) - 1;        // MAXPHYADDR = 40
+constexpr u64 kPhysReserved = 0x000fff0000000000u;   // bits 51:40
+constexpr u64 kPdpteReserved = 0x1e6u | ~kPhysMask;  // bits 2:1, 8:5 and everything above MAXPHYADDR
 // Page-fault error code.
 constexpr u32 kPfP = 1, kPfW = 2, kPfU = 4, kPfRsvd = 8, kPfI = 16, kPfPk = 32;
 
@@ -243,7 +244,7 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   if (kind == kFetch && ((nxe && (cr4 & kCr4PAE)) || (cr4 & kCr4SMEP))) err |= kPfI;
 
   t = Translation{lin & a20_mask_, true, true, false, false, true, 12};
-  if (!(cr0 & kCr0PG)) return true;
+  if (!(cr0 & kCr0PG)) return !svm.nested || nested_walk(t.pa, kind, true, t);
 
   struct Level {
     u64 addr;
@@ -257,11 +258,14 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   const bool pae = cr4 & kCr4PAE;
   const unsigned entry_size = pae ? 8 : 4;
 
-  auto fetch_entry = [&](u64 addr) -> u64 {
+  // False: a nested page fault. Entries are read as if they were written (APM Vol. 2, 15.25.6).
+  auto fetch_entry = [&](u64 addr, u64& e) {
     addr &= a20_mask_;
-    u64 e = pae ? mem.read<u64>(addr) : mem.read<u32>(addr);
+    Translation nested{};
+    if (svm.nested && !nested_walk(addr, kWrite, false, nested)) return false;
+    e = pae ? mem.read<u64>(addr) : mem.read<u32>(addr);
     chain[n++] = Level{addr, e};
-    return e;
+    return true;
   };
   auto reserved = [&](u64 e, u64 mask) { return (e & (mask | kPhysReserved | (nxe ? 0 : kPteNX))) != 0; };
 
@@ -273,13 +277,21 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
       level = 3;
     } else {
       u64 e = pdpte[lin >> 30 & 3];
+      if (svm.nested) {  // not kept but read like any entry (APM Vol. 2, 15.25.10)
+        u64 at = (cr3 & 0xffffffe0u) + (lin >> 30 & 3) * 8;
+        Translation nested{};
+        if (!nested_walk(at, kWrite, false, nested)) return false;
+        e = mem.read<u64>(at);
+      }
       if (!(e & kPteP)) return raise_pf(lin, err);
+      if (svm.nested && (e & kPdpteReserved)) return raise_pf(lin, err | kPfP | kPfRsvd);
       table = e & kPhysMask & ~kPageOff;
       level = 1;
     }
     for (;; level--) {
       shift = level * 9 + 12;
-      u64 e = fetch_entry(table + (lin >> shift & 0x1ff) * entry_size);
+      u64 e;
+      if (!fetch_entry(table + (lin >> shift & 0x1ff) * entry_size, e)) return false;
       if (!(e & kPteP)) return raise_pf(lin, err);
       u64 rsvd = level == 3 ? kPtePS : 0;
       if (!lma()) rsvd |= 0x7ff0000000000000u & ~kPhysReserved;  // bits 62:52 outside IA-32e paging
@@ -297,7 +309,8 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
     }
     t.pa = (leaf & kPhysMask & ~((u64{1} << shift) - 1)) | (lin & ((u64{1} << shift) - 1));
   } else {
-    u64 e = fetch_entry((cr3 & 0xfffff000u) + (lin >> 22 & 0x3ff) * 4);
+    u64 e;
+    if (!fetch_entry((cr3 & 0xfffff000u) + (lin >> 22 & 0x3ff) * 4, e)) return false;
     if (!(e & kPteP)) return raise_pf(lin, err);
     rw &= (e & kPteW) != 0;
     us &= (e & kPteU) != 0;
@@ -308,7 +321,7 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
       leaf = e;
       t.pa = (e & 0xffc00000u) | (e >> 13 & 0xff) << 32 | (lin & 0x3fffff);
     } else {
-      leaf = fetch_entry((e & 0xfffff000u) + (lin >> 12 & 0x3ff) * 4);
+      if (!fetch_entry((e & 0xfffff000u) + (lin >> 12 & 0x3ff) * 4, leaf)) return false;
       if (!(leaf & kPteP)) return raise_pf(lin, err);
       rw &= (leaf & kPteW) != 0;
       us &= (leaf & kPteU) != 0;
@@ -342,6 +355,13 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   }
   if (!ok) return raise_pf(lin, err | kPfP);
 
+  t.pa &= a20_mask_;
+  t.writable = rw;
+  t.user = us;
+  t.nx = nx;
+  t.dirty = true;
+  if (svm.nested && !nested_walk(t.pa, kind, true, t)) return false;
+
   for (unsigned i = 0; i < n; i++) {
     u64 want = kPteA | (i == n - 1 && kind == kWrite ? kPteD : 0);
     if ((chain[i].entry & want) == want) continue;
@@ -351,12 +371,8 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
     else
       mem.write<u32>(chain[i].addr, static_cast<u32>(chain[i].entry));
   }
-  t.pa &= a20_mask_;
-  t.writable = rw;
-  t.user = us;
-  t.nx = nx;
   t.global = (leaf & kPteG) && (cr4 & kCr4PGE);
-  t.dirty = (chain[n - 1].entry & kPteD) != 0;
+  t.dirty &= (chain[n - 1].entry & kPteD) != 0;
   t.page_shift = static_cast<u8>(shift);
   return true;
 }
@@ -369,11 +385,11 @@ bool Cpu::translate(u64 lin, AccessKind kind, u8 index, u64& pa) {
 }
 
 bool Cpu::load_pdptes(u64 value) {
+  if (svm.nested) return true;
   u64 e[4];
   for (unsigned i = 0; i < 4; i++) {
     e[i] = mem.read<u64>((value & 0xffffffe0u) + i * 8);
-    // Reserved: bits 2:1, 8:5 and everything above MAXPHYADDR.
-    if ((e[i] & kPteP) && (e[i] & (0x1e6u | ~kPhysMask))) return raise(kGP, 0);
+    if ((e[i] & kPteP) && (e[i] & kPdpteReserved)) return raise(kGP, 0);
   }
   for (unsigned i = 0; i < 4; i++) pdpte[i] = e[i];
   return true;

@@ -7,12 +7,6 @@ namespace oriel {
 namespace {
 
 constexpr u64 kPhysMask = (u64{1} << 40) - 1;
-constexpr u64 kCr0Valid =
-    kCr0PE | kCr0MP | kCr0EM | kCr0TS | kCr0ET | kCr0NE | kCr0WP | kCr0AM | kCr0NW | kCr0CD | kCr0PG;
-constexpr u64 kCr4Valid = kCr4VME | kCr4PVI | kCr4TSD | kCr4DE | kCr4PSE | kCr4PAE | kCr4MCE | kCr4PGE | kCr4PCE |
-                          kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4UMIP | kCr4FSGSBASE | kCr4OSXSAVE | kCr4SMEP | kCr4SMAP |
-                          kCr4PCIDE | kCr4PKE | kCr4PKS;
-
 bool valid_memory_type(u64 t) { return t == 0 || t == 1 || t == 4 || t == 5 || t == 6; }
 
 bool valid_types(u64 v, u64 extra) {
@@ -22,6 +16,8 @@ bool valid_types(u64 v, u64 extra) {
   }
   return true;
 }
+
+constexpr u64 kVmCrSvmDisable = 1 << 4;
 
 constexpr u64 kNoExtra = 0x100;  // no additional memory type
 
@@ -150,7 +146,7 @@ bool Cpu::set_cr4(u64 v) {
 }
 
 bool Cpu::set_efer(u64 v) {
-  if (v & ~u64{kEferSCE | kEferLME | kEferLMA | kEferNXE}) return raise(kGP, 0);
+  if ((v & ~kEferValid) || ((v & kEferSVME) && (svm.vm_cr & kVmCrSvmDisable))) return raise(kGP, 0);
   if (((v ^ efer) & kEferLME) && (cr0 & kCr0PG)) return raise(kGP, 0);
   u64 changed = v ^ efer;
   efer = (v & ~u64{kEferLMA}) | (efer & kEferLMA);
@@ -203,6 +199,8 @@ bool Cpu::read_msr(u32 index, u64& v) {
     case 0xc0000080: v = efer; return true;
     case 0xc0000100: v = seg[kFS].base; return true;
     case 0xc0000101: v = seg[kGS].base; return true;
+    case 0xc0010114: v = svm.vm_cr; return true;
+    case 0xc0010117: v = svm.hsave; return true;
     default: return raise(kGP, 0);
   }
 }
@@ -239,7 +237,7 @@ bool Cpu::write_msr(u32 index, u64 v) {
   }
   if (index >= 0x800 && index < 0x900) return bus.write_apic_msr(index, v) || raise(kGP, 0);
   switch (index) {
-    case 0x10: msr.tsc_adjust += v - read_tsc(); return true;
+    case 0x10: msr.tsc_adjust = v - bus.tsc(); return true;
     case 0x1b: return bus.set_apic_base(v) || raise(kGP, 0);
     case 0x49: return !(v & ~u64{1}) || raise(kGP, 0);  // IA32_PRED_CMD, write only: nothing is predicted
     case 0x8b: msr.bios_sign_id = v; return true;
@@ -265,6 +263,14 @@ bool Cpu::write_msr(u32 index, u64 v) {
       update_seg(s);
       return true;
     }
+    case 0xc0010114:  // VM_CR
+      if ((v & ~u64{0x1f}) || ((v & kVmCrSvmDisable) && (efer & kEferSVME))) return raise(kGP, 0);
+      svm.vm_cr = v;
+      return true;
+    case 0xc0010117:  // VM_HSAVE_PA
+      if (v & (0xfff | ~kPhysMask)) return raise(kGP, 0);
+      svm.hsave = v;
+      return true;
     default: return raise(kGP, 0);
   }
 }

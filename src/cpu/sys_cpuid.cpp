@@ -29,12 +29,13 @@ constexpr u32 kLeaf7Ebx = bits({0, 1, 3, 5, 7, 8, 9, 10, 19, 20, 23, 24});
 constexpr u32 kLeaf7Ecx = bits({2, 3, 31});
 constexpr u32 kOspke = 1u << 4;
 constexpr u32 kLeaf7Edx = bits({26, 27, 29});
-// Leaf 80000001H. ECX: LAHF in 64-bit mode, LZCNT, PREFETCHW. EDX: NX, 1 GiB pages, RDTSCP, long mode; SYSCALL apart.
-constexpr u32 kExtEcx = bits({0, 5, 8});
+// Leaf 80000001H. ECX: LAHF in 64-bit mode, SVM, LZCNT, PREFETCHW. EDX: NX, 1 GiB pages, RDTSCP, long mode; SYSCALL
+// apart.
+constexpr u32 kExtEcx = bits({0, 2, 5, 8});
 constexpr u32 kExtEdx = bits({20, 26, 27, 29});
 constexpr u32 kSyscall = 1u << 11;
 
-constexpr u32 kMaxBasic = 0x16, kMaxExtended = 0x80000008;
+constexpr u32 kMaxBasic = 0x16, kMaxExtended = 0x8000000a;
 constexpr char kBrand[49] = "Oriel Virtual CPU @ 1.00GHz";
 
 constexpr u32 word(const char* s) {
@@ -96,8 +97,9 @@ void Cpu::cpuid(u32 leaf, u32 subleaf, u32 out[4]) {
       break;
     }
     case 0x80000006: r.c = 0x01006040; break;
-    case 0x80000007: r.d = 1u << 8; break;  // invariant TSC
-    case 0x80000008: r.a = 0x3028; break;   // 40 physical, 48 linear address bits
+    case 0x80000007: r.d = 1u << 8; break;                 // invariant TSC
+    case 0x80000008: r.a = 0x3028; break;                  // 40 physical, 48 linear address bits
+    case 0x8000000a: r = {1, 16, 0, bits({0, 3})}; break;  // SVM revision 1, 16 ASIDs; nested paging, NRIP
     default: break;
   }
   out[0] = r.a;

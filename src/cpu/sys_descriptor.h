@@ -28,6 +28,14 @@ struct Descriptor {
   u64 gate_offset() const { return (raw & 0xffff) | (raw >> 32 & 0xffff0000) | (high & 0xffffffff) << 32; }
 };
 
+// Bits of control registers and of EFER that this processor has.
+constexpr u64 kCr0Valid =
+    kCr0PE | kCr0MP | kCr0EM | kCr0TS | kCr0ET | kCr0NE | kCr0WP | kCr0AM | kCr0NW | kCr0CD | kCr0PG;
+constexpr u64 kCr4Valid = kCr4VME | kCr4PVI | kCr4TSD | kCr4DE | kCr4PSE | kCr4PAE | kCr4MCE | kCr4PGE | kCr4PCE |
+                          kCr4OSFXSR | kCr4OSXMMEXCPT | kCr4UMIP | kCr4FSGSBASE | kCr4PCIDE | kCr4OSXSAVE | kCr4SMEP |
+                          kCr4SMAP | kCr4PKE | kCr4PKS;
+constexpr u64 kEferValid = kEferSCE | kEferLME | kEferLMA | kEferNXE | kEferSVME;
+
 // System descriptor types.
 enum : unsigned {
   kTypeTss16 = 1,

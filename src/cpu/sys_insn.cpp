@@ -107,8 +107,9 @@ bool store_word(Cpu& c, const Insn& i, u64 v) {
   return true;
 }
 
-bool store_table(Cpu& c, const Insn& i, const DescTable& t) {
+bool store_table(Cpu& c, const Insn& i, const DescTable& t, u32 intercept) {
   if (umip_blocks(c)) return c.raise(kGP, 0);
+  if (c.intercepts(intercept)) return false;
   u64 at = c.ea(i);
   u8 buf[10];
   store<u16>(buf, t.limit);
@@ -116,8 +117,8 @@ bool store_table(Cpu& c, const Insn& i, const DescTable& t) {
   return c.write_bytes(i.seg, at, buf, c.long64() ? 10 : 6);
 }
 
-bool load_table(Cpu& c, const Insn& i, DescTable& t) {
-  if (!need_cpl0(c)) return false;
+bool load_table(Cpu& c, const Insn& i, DescTable& t, u32 intercept) {
+  if (!need_cpl0(c) || c.intercepts(intercept)) return false;
   u64 at = c.ea(i);
   u8 buf[10] = {};
   if (!c.read_bytes(i.seg, at, buf, c.long64() ? 10 : 6)) return false;
@@ -250,10 +251,13 @@ bool exec_JMP_Mp(Cpu& c, const Insn& i) {
 
 bool exec_RETF(Cpu& c, const Insn& i) { return c.far_ret(i.osz, 0); }
 bool exec_RETF_Iw(Cpu& c, const Insn& i) { return c.far_ret(i.osz, static_cast<u16>(i.imm)); }
-bool exec_IRET(Cpu& c, const Insn& i) { return settle(c, c.iret(i.osz)); }
+bool exec_IRET(Cpu& c, const Insn& i) { return !c.intercepts(kSvmIret) && settle(c, c.iret(i.osz)); }
 
-bool exec_INT3(Cpu& c, const Insn&) { return settle(c, c.interrupt(kBP, Cpu::IntKind::kSoftTrap, false, 0)); }
+bool exec_INT3(Cpu& c, const Insn&) {
+  return !c.intercepts(kSvmException + kBP) && settle(c, c.interrupt(kBP, Cpu::IntKind::kSoftTrap, false, 0));
+}
 bool exec_INT1(Cpu& c, const Insn&) {
+  if (c.intercepts(kSvmIcebp)) return false;
   if (!settle(c, c.interrupt(kDB, Cpu::IntKind::kInt1, false, 0))) return false;
   // A debug exception that MOV SS held off is part of this one.
   if (c.pending_dr6) c.dr[6] = (c.dr[6] & ~u64{0xf}) | c.pending_dr6;
@@ -263,11 +267,13 @@ bool exec_INT1(Cpu& c, const Insn&) {
 }
 
 bool exec_INT_Ib(Cpu& c, const Insn& i) {
+  if (c.intercepts(kSvmSoftInt, static_cast<u8>(i.imm))) return false;
   return settle(c, c.interrupt(static_cast<u8>(i.imm), Cpu::IntKind::kSoftware, false, 0));
 }
 
 bool exec_INTO(Cpu& c, const Insn&) {
-  return !c.of() || settle(c, c.interrupt(kOFv, Cpu::IntKind::kSoftTrap, false, 0));
+  if (!c.of()) return true;
+  return !c.intercepts(kSvmException + kOFv) && settle(c, c.interrupt(kOFv, Cpu::IntKind::kSoftTrap, false, 0));
 }
 
 bool exec_BOUND(Cpu& c, const Insn& i) {
@@ -280,6 +286,7 @@ bool exec_BOUND(Cpu& c, const Insn& i) {
   return (v >= sign(lo) && v <= sign(hi)) || c.raise(kBR);
 }
 
+bool exec_RSM(Cpu& c, const Insn&) { return !c.intercepts(kSvmRsm) && c.raise(kUD); }  // there is no SMM
 bool exec_UD0(Cpu& c, const Insn&) { return c.raise(kUD); }
 bool exec_UD1(Cpu& c, const Insn&) { return c.raise(kUD); }
 bool exec_UD2(Cpu& c, const Insn&) { return c.raise(kUD); }
@@ -351,6 +358,7 @@ bool exec_SYSEXIT(Cpu& c, const Insn& i) {
 // ---- flags -------------------------------------------------------------------------------------
 
 bool exec_PUSHF(Cpu& c, const Insn& i) {
+  if (c.intercepts(kSvmPushf)) return false;
   u32 f = c.get_rflags() & ~static_cast<u32>(kVM | kRF);
   if (c.vm86() && c.iopl() < 3) {
     if (!(c.cr4 & kCr4VME) || i.osz != 1) return c.raise(kGP, 0);
@@ -360,6 +368,7 @@ bool exec_PUSHF(Cpu& c, const Insn& i) {
 }
 
 bool exec_POPF(Cpu& c, const Insn& i) {
+  if (c.intercepts(kSvmPopf)) return false;
   bool virt = c.vm86() && c.iopl() < 3;
   if (virt && (!(c.cr4 & kCr4VME) || i.osz != 1)) return c.raise(kGP, 0);
   u64 v;
@@ -422,14 +431,15 @@ bool exec_STAC(Cpu& c, const Insn&) {
 
 // ---- descriptor tables -------------------------------------------------------------------------
 
-bool exec_SGDT(Cpu& c, const Insn& i) { return store_table(c, i, c.gdtr); }
-bool exec_SIDT(Cpu& c, const Insn& i) { return store_table(c, i, c.idtr); }
-bool exec_LGDT(Cpu& c, const Insn& i) { return load_table(c, i, c.gdtr); }
-bool exec_LIDT(Cpu& c, const Insn& i) { return load_table(c, i, c.idtr); }
+bool exec_SGDT(Cpu& c, const Insn& i) { return store_table(c, i, c.gdtr, kSvmReadGdtr); }
+bool exec_SIDT(Cpu& c, const Insn& i) { return store_table(c, i, c.idtr, kSvmReadIdtr); }
+bool exec_LGDT(Cpu& c, const Insn& i) { return load_table(c, i, c.gdtr, kSvmWriteGdtr); }
+bool exec_LIDT(Cpu& c, const Insn& i) { return load_table(c, i, c.idtr, kSvmWriteIdtr); }
 
 static bool store_selector(Cpu& c, const Insn& i, unsigned s) {
   if (!c.protected_mode()) return c.raise(kUD);
   if (umip_blocks(c)) return c.raise(kGP, 0);
+  if (c.intercepts(s == kLDTR ? kSvmReadLdtr : kSvmReadTr)) return false;
   return store_word(c, i, c.seg[s].sel);
 }
 bool exec_SLDT_Mw(Cpu& c, const Insn& i) { return store_selector(c, i, kLDTR); }
@@ -440,6 +450,7 @@ bool exec_STR_Rv(Cpu& c, const Insn& i) { return store_selector(c, i, kTR); }
 bool exec_LLDT(Cpu& c, const Insn& i) {
   if (!c.protected_mode()) return c.raise(kUD);
   if (c.cpl != 0) return c.raise(kGP, 0);
+  if (c.intercepts(kSvmWriteLdtr)) return false;
   u16 sel;
   if (!read_ew(c, i, sel)) return false;
   SegCache& g = c.seg[kLDTR];
@@ -463,6 +474,7 @@ bool exec_LLDT(Cpu& c, const Insn& i) {
 bool exec_LTR(Cpu& c, const Insn& i) {
   if (!c.protected_mode()) return c.raise(kUD);
   if (c.cpl != 0) return c.raise(kGP, 0);
+  if (c.intercepts(kSvmWriteTr)) return false;
   u16 sel;
   if (!read_ew(c, i, sel)) return false;
   Descriptor d;
@@ -479,13 +491,16 @@ bool exec_LTR(Cpu& c, const Insn& i) {
   return true;
 }
 
-static bool store_msw(Cpu& c, const Insn& i) { return umip_blocks(c) ? c.raise(kGP, 0) : store_word(c, i, c.cr0); }
+static bool store_msw(Cpu& c, const Insn& i) {
+  if (umip_blocks(c)) return c.raise(kGP, 0);
+  return !c.intercepts(kSvmReadCr) && store_word(c, i, c.cr0);
+}
 bool exec_SMSW_Mw(Cpu& c, const Insn& i) { return store_msw(c, i); }
 bool exec_SMSW_Rv(Cpu& c, const Insn& i) { return store_msw(c, i); }
 
 bool exec_LMSW(Cpu& c, const Insn& i) {
   u16 v;
-  if (!need_cpl0(c) || !read_ew(c, i, v)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmWriteCr) || c.intercepts(kSvmCr0Selective) || !read_ew(c, i, v)) return false;
   // PE can be set but not cleared.
   return c.set_cr0((c.cr0 & ~u64{kCr0MP | kCr0EM | kCr0TS}) | (v & 15));
 }

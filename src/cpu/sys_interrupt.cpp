@@ -146,6 +146,16 @@ void write_flags(Cpu& c, u32 value, u32 mask) {
 }
 
 bool Cpu::interrupt(u8 vector, IntKind kind, bool has_error, u32 error) {
+  if (!svm.guest) return deliver_event(vector, kind, has_error, error);
+  // Should an exit come of it, its host sees what was to be delivered (APM Vol. 2, 15.7.2).
+  const u64 type = kind == IntKind::kExternal ? (vector == kNMI ? 2 : 0) : kind == IntKind::kSoftware ? 4 : 3;
+  svm.event = vector | type << 8 | (has_error ? u64{error} << 32 | 1 << 11 : 0) | u64{1} << 31;
+  if (!deliver_event(vector, kind, has_error, error)) return false;
+  svm.event = 0;
+  return true;
+}
+
+bool Cpu::deliver_event(u8 vector, IntKind kind, bool has_error, u32 error) {
   u32 ext = kind == IntKind::kSoftware || kind == IntKind::kSoftTrap ? 0 : 1;
   if (real_mode()) return deliver_through_ivt(*this, vector, false);
   if (vm86() && kind == IntKind::kSoftware) {
@@ -199,7 +209,10 @@ void Cpu::deliver_exception() {
   // SDM Vol. 3, table 6-5.
   auto contributory = [](u8 v) { return v == kDE || (v >= kTS && v <= kGP); };
   for (;;) {
+    if (exc.vector == kVmExit) return vm_exit();
     Exception e = exc;
+    if (e.vector != kDB && intercepts(kSvmException + e.vector, e.error, e.vector == kPFv ? e.cr2 : 0))
+      return vm_exit();
     fault_in_new_task = false;
     if (e.vector == kPFv) cr2 = e.cr2;
     if (e.vector == kDB) {
@@ -208,12 +221,15 @@ void Cpu::deliver_exception() {
       pending_dr6 = 0;
       events &= ~static_cast<u32>(kEvDebug);
       dr[7] &= ~u64{1 << 13};
+      if (intercepts(kSvmException + kDB)) return vm_exit();
     } else {
       // All that is raised, not called by INT n, is a fault: its handler returns to the instruction with RF set.
       rflags |= kRF;
     }
     if (interrupt(e.vector, IntKind::kException, e.has_error, e.error)) return;
+    if (exc.vector == kVmExit) return vm_exit();
     if (e.vector == kDF_) {
+      if (intercepts(kSvmShutdown)) return vm_exit();
       update_mode();
       raise_event(kEvShutdown);
       return;

@@ -37,13 +37,14 @@ bool debug_register(Cpu& c, unsigned& n) {
 }  // namespace
 
 bool exec_HLT(Cpu& c, const Insn&) {
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmHlt)) return false;
   c.raise_event(kEvHalt);
   c.bus.halted();
   return true;
 }
 
 bool exec_CPUID(Cpu& c, const Insn&) {
+  if (c.intercepts(kSvmCpuid)) return false;
   u32 out[4];
   c.cpuid(c.get32(kRAX), c.get32(kRCX), out);
   c.set32(kRAX, out[0]);
@@ -54,42 +55,44 @@ bool exec_CPUID(Cpu& c, const Insn&) {
 }
 
 bool exec_RDTSC(Cpu& c, const Insn&) {
-  if (!tsc_allowed(c)) return false;
+  if (!tsc_allowed(c) || c.intercepts(kSvmRdtsc)) return false;
   set_edx_eax(c, c.read_tsc());
   return true;
 }
 
 bool exec_RDTSCP(Cpu& c, const Insn&) {
-  if (!tsc_allowed(c)) return false;
+  if (!tsc_allowed(c) || c.intercepts(kSvmRdtscp)) return false;
   set_edx_eax(c, c.read_tsc());
   c.set32(kRCX, static_cast<u32>(c.msr.tsc_aux));
   return true;
 }
 
 // CPUID leaf 0AH reports no counters: no index is valid.
-bool exec_RDPMC(Cpu& c, const Insn&) { return c.raise(kGP, 0); }
+bool exec_RDPMC(Cpu& c, const Insn&) { return !c.intercepts(kSvmRdpmc) && c.raise(kGP, 0); }
 
 bool exec_RDMSR(Cpu& c, const Insn&) {
   u64 v;
-  if (!need_cpl0(c) || !c.read_msr(c.get32(kRCX), v)) return false;
+  if (!need_cpl0(c) || c.svm_msr_exit(c.get32(kRCX), false) || !c.read_msr(c.get32(kRCX), v)) return false;
   set_edx_eax(c, v);
   return true;
 }
 
-bool exec_WRMSR(Cpu& c, const Insn&) { return need_cpl0(c) && c.write_msr(c.get32(kRCX), edx_eax(c)); }
+bool exec_WRMSR(Cpu& c, const Insn&) {
+  return need_cpl0(c) && !c.svm_msr_exit(c.get32(kRCX), true) && c.write_msr(c.get32(kRCX), edx_eax(c));
+}
 
 bool exec_CLTS(Cpu& c, const Insn&) {
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmWriteCr)) return false;
   c.cr0 &= ~u64{kCr0TS};
   return true;
 }
 
 // There is no cache to lose or to write back.
-bool exec_INVD(Cpu& c, const Insn&) { return need_cpl0(c); }
-bool exec_WBINVD(Cpu& c, const Insn&) { return need_cpl0(c); }
+bool exec_INVD(Cpu& c, const Insn&) { return need_cpl0(c) && !c.intercepts(kSvmInvd); }
+bool exec_WBINVD(Cpu& c, const Insn&) { return need_cpl0(c) && !c.intercepts(kSvmWbinvd); }
 
 bool exec_INVLPG(Cpu& c, const Insn& i) {
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmInvlpg)) return false;
   u64 lin = (c.seg[i.seg].lin + c.ea(i)) & c.lin_mask;
   if (c.canonical(lin) || !c.long64()) c.flush_tlb_page(lin);
   return true;
@@ -97,7 +100,7 @@ bool exec_INVLPG(Cpu& c, const Insn& i) {
 
 // SDM Vol. 2, INVPCID: the descriptor has the PCID in bits 11:0 and the linear address in bits 127:64.
 bool exec_INVPCID(Cpu& c, const Insn& i) {
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmInvpcid)) return false;
   u8 descriptor[16];
   if (!c.read_bytes(i.seg, c.ea(i), descriptor, 16)) return false;
   const u64 type = c.long64() ? c.gpr[i.reg] : c.get32(i.reg);
@@ -112,29 +115,35 @@ bool exec_INVPCID(Cpu& c, const Insn& i) {
 }
 
 bool exec_MOV_RyCy(Cpu& c, const Insn& i) {
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmReadCr + i.reg)) return false;
   u64 v = 0;
   switch (i.reg) {
     case 0: v = c.cr0; break;
     case 2: v = c.cr2; break;
     case 3: v = c.cr3; break;
     case 4: v = c.cr4; break;
-    default: v = c.bus.tpr() >> 4; break;
+    default: v = c.svm.v_intr_masking ? c.svm.v_tpr : c.bus.tpr() >> 4; break;
   }
   c.set_reg(i.rm, v, c.long64() ? 3 : 2);
   return true;
 }
 
 bool exec_MOV_CyRy(Cpu& c, const Insn& i) {
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmWriteCr + i.reg)) return false;
   u64 v = c.long64() ? c.gpr[i.rm] : c.get32(i.rm);
   switch (i.reg) {
-    case 0: return c.set_cr0(v);
+    case 0:
+      if (((v ^ c.cr0) & ~u64{kCr0TS | kCr0MP}) && c.intercepts(kSvmCr0Selective)) return false;
+      return c.set_cr0(v);
     case 2: c.cr2 = v; return true;
     case 3: return c.set_cr3(v);
     case 4: return c.set_cr4(v);
     default:
       if (v & ~u64{15}) return c.raise(kGP, 0);
+      if (c.svm.v_intr_masking) {
+        c.svm.v_tpr = static_cast<u8>(v);
+        return true;
+      }
       c.bus.set_tpr(static_cast<u8>(v << 4));
       return true;
   }
@@ -142,14 +151,14 @@ bool exec_MOV_CyRy(Cpu& c, const Insn& i) {
 
 bool exec_MOV_RyDy(Cpu& c, const Insn& i) {
   unsigned n = i.reg;
-  if (!debug_register(c, n)) return false;
+  if (!debug_register(c, n) || c.intercepts(kSvmReadDr + i.reg)) return false;
   c.set_reg(i.rm, c.dr[n], c.long64() ? 3 : 2);
   return true;
 }
 
 bool exec_MOV_DyRy(Cpu& c, const Insn& i) {
   unsigned n = i.reg;
-  if (!debug_register(c, n)) return false;
+  if (!debug_register(c, n) || c.intercepts(kSvmWriteDr + i.reg)) return false;
   u64 v = c.long64() ? c.gpr[i.rm] : c.get32(i.rm);
   if (n >= 6 && v >> 32) return c.raise(kGP, 0);
   if (n == 6) v = (v & 0xe00f) | 0xffff0ff0;
@@ -197,7 +206,7 @@ bool exec_XGETBV(Cpu& c, const Insn&) {
 
 bool exec_XSETBV(Cpu& c, const Insn&) {
   if (!(c.cr4 & kCr4OSXSAVE)) return c.raise(kUD);
-  if (!need_cpl0(c)) return false;
+  if (!need_cpl0(c) || c.intercepts(kSvmXsetbv)) return false;
   u64 v = edx_eax(c);
   // x87 state always; AVX state only with SSE state (SDM Vol. 1, 13.3); PKRU state.
   if (c.get32(kRCX) != 0 || !(v & 1) || (v & ~u64{0x207}) || (v & 6) == 4) return c.raise(kGP, 0);
@@ -222,7 +231,7 @@ bool exec_WRPKRU(Cpu& c, const Insn&) {
 // ---- port I/O ----------------------------------------------------------------------------------
 
 static bool in(Cpu& c, u16 port, unsigned size) {
-  if (!c.io_allowed(port, size)) return false;
+  if (!c.io_allowed(port, size) || c.svm_io_exit(port, size, 1)) return false;
   u32 v = c.bus.port_read(port, size);
   if (size == 1)
     c.set8(0, static_cast<u8>(v));
@@ -232,7 +241,7 @@ static bool in(Cpu& c, u16 port, unsigned size) {
 }
 
 static bool out(Cpu& c, u16 port, unsigned size) {
-  if (!c.io_allowed(port, size)) return false;
+  if (!c.io_allowed(port, size) || c.svm_io_exit(port, size, 0)) return false;
   u32 mask = size == 4 ? 0xffffffffu : (1u << size * 8) - 1;
   c.bus.port_write(port, c.get32(kRAX) & mask, size);
   return true;
@@ -277,7 +286,9 @@ bool one(Cpu& c, const Insn& i) {
 template <class T, bool kIn>
 bool string_io(Cpu& c, const Insn& i) {
   if (!c.io_allowed(c.get16(kRDX), sizeof(T))) return false;
-  if (!(i.flags & (kInsnRep | kInsnRepne))) return one<T, kIn>(c, i);
+  const bool repeated = i.flags & (kInsnRep | kInsnRepne);
+  if (c.svm_io_exit(c.get16(kRDX), sizeof(T), (kIn ? 1 : 0) | 4 | (repeated ? 8 : 0) | 64u << i.asz)) return false;
+  if (!repeated) return one<T, kIn>(c, i);
   u64 count = c.gpr[kRCX] & kAddrMask[i.asz];
   for (unsigned n = 0; count != 0; n++) {
     // Devices may have raised an interrupt: it is taken between iterations.

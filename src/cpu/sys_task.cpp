@@ -92,6 +92,9 @@ bool load_task_data(Cpu& c, unsigned s, u16 sel) {
 }  // namespace
 
 bool task_switch(Cpu& c, u16 sel, const Descriptor& d, TaskSwitch how, bool has_error, u32 error, u32 ext) {
+  // APM Vol. 2, 15.14.1.
+  const u64 reason = how == TaskSwitch::kIret ? u64{1} << 36 : how == TaskSwitch::kJump ? u64{1} << 38 : 0;
+  if (c.intercepts(kSvmTaskSwitch, sel, error | reason | (has_error ? u64{1} << 44 : 0))) return false;
   bool new32 = d.type() & 8, old32 = c.seg[kTR].attr & 8;
   const TssLayout& nl = new32 ? kTss32Layout : kTss16Layout;
   const TssLayout& ol = old32 ? kTss32Layout : kTss16Layout;

@@ -182,8 +182,10 @@ void Lapic::send_ipi() {
   if (fixed && vector < 16) return error(kEsrSendVector);
   switch (shorthand) {
     case 0: deliver_to(x2apic() ? icr_hi_ : icr_hi_ >> 24, icr_lo_ & 0x800, mode, vector, false); break;
-    case 1:  // to itself: Fixed. The manual calls the rest invalid (table 11-3), yet test programs send themselves INIT
+    case 1:  // to itself: Fixed. The manual calls the rest invalid (table 11-3), yet programs send themselves INIT and
+             // NMI
       if (mode == kFixed) accept(vector, false);
+      if (mode == kNmi) notify(w_.nmi);
       if (mode == kInit) notify(w_.init);
       break;
     case 2:

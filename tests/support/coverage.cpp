@@ -79,7 +79,9 @@ FormVariant variant_of(const Insn& i, CodeMode mode) {
   return FormVariant{mode != CodeMode::k64, (i.flags & kInsnMem) != 0, osz, (i.vex & 2) != 0};
 }
 
-bool only_raises(const Insn& i) { return i.op == OP_UD0 || i.op == OP_UD1 || i.op == OP_UD2 || i.op == OP_RDPMC; }
+bool only_raises(const Insn& i) {
+  return i.op == OP_UD0 || i.op == OP_UD1 || i.op == OP_UD2 || i.op == OP_RDPMC || i.op == OP_RSM || i.op == OP_VMMCALL;
+}
 
 FormCoverage& FormCoverage::get() {
   static FormCoverage c;

@@ -104,6 +104,7 @@ bool in_our_set(ZydisISASet s) {
     case ZYDIS_ISA_SET_SSE_PREFETCH:
     case ZYDIS_ISA_SET_SSSE3:
     case ZYDIS_ISA_SET_SSSE3MMX:
+    case ZYDIS_ISA_SET_SVM:
     case ZYDIS_ISA_SET_X87:
     case ZYDIS_ISA_SET_CLFLUSHOPT:
     case ZYDIS_ISA_SET_CLWB:
@@ -118,8 +119,8 @@ bool may_be_either(const ZydisDecodedInstruction& z) {
   switch (z.mnemonic) {
     case ZYDIS_MNEMONIC_UD0:
     case ZYDIS_MNEMONIC_UD1:
-    case ZYDIS_MNEMONIC_UD2:
-    case ZYDIS_MNEMONIC_RSM: return true;
+    case ZYDIS_MNEMONIC_UD2: return true;
+    case ZYDIS_MNEMONIC_SKINIT: return true;  // of the SVM set, not there
     default: break;
   }
   switch (z.meta.isa_set) {
@@ -365,6 +366,10 @@ constexpr Difference kDifferences[] = {
     {"LAR", "Ew", true, "only 16 bits of the register are read"},
     {"LSL", "Ew", true, "only 16 bits of the register are read"},
     {"FUCOMP", "*", true, "Zydis shows ST0 too, here alone among the comparisons with ST0"},
+    {"VMRUN", "*", true, "the APM shows rAX as an operand, assemblers take it or leave it"},
+    {"VMLOAD", "*", true, "as above"},
+    {"VMSAVE", "*", true, "as above"},
+    {"INVLPGA", "*", true, "as above"},
     {"UD0", "*", true, "the operands are decoded for their length alone"},
     {"UD1", "*", true, "the operands are decoded for their length alone"},
     {"MOVMSKPS_GdUx", "Gd", true, "the upper half is zero whatever REX.W"},
