@@ -72,7 +72,7 @@ struct Finder {
   const TargetOf& target_of;
   std::map<s64, Insn> insns;    // by offset in the page
   std::map<s64, bool> leaders;  // offsets at which a block begins; true: an entry
-  std::vector<s64> work;
+  std::vector<s64> work, calls;
   std::map<s64, u32> block_of;  // by the leader's offset
 
   void lead(s64 offset, bool entry = false) {
@@ -109,7 +109,7 @@ struct Finder {
           lead(next + i.disp);
           lead(next);
           return;
-        case Flow::kCall:
+        case Flow::kCall: calls.push_back(next + i.disp); [[fallthrough]];
         case Flow::kCallTo: lead(next, true); return;
         case Flow::kJump: lead(next + i.disp); return;
         case Flow::kNone: break;
@@ -121,7 +121,10 @@ struct Finder {
 
   bool run(s64 entry) {
     lead(entry, true);
-    while (!work.empty()) {
+    // What is called comes after the rest of the caller.
+    for (;;) {
+      for (; work.empty() && !calls.empty(); calls.pop_back()) lead(calls.back(), true);
+      if (work.empty()) break;
       const s64 at = work.back();
       work.pop_back();
       trace(at);
@@ -185,6 +188,11 @@ struct Finder {
           b.succ[0] = block_at(at + i.disp);
           break;
         case Flow::kCall:
+          if (const auto to = block_of.find(at + i.disp); to != block_of.end()) {
+            b.term = Term::kJump;
+            b.succ[0] = to->second;
+            break;
+          }
           b.term = Term::kExit;
           b.offset = at + i.disp;
           break;
@@ -198,7 +206,7 @@ struct Finder {
 }  // namespace
 
 bool find_region(const u8* page, unsigned max_insns, const TargetOf& target_of, Unit& unit) {
-  Finder f{page, unit, max_insns, target_of, {}, {}, {}, {}};
+  Finder f{page, unit, max_insns, target_of, {}, {}, {}, {}, {}};
   return f.run(static_cast<s64>(unit.pa & (kPageSize - 1)));
 }
 

@@ -1,5 +1,8 @@
 #include "jit/wasm/emitter.h"
 
+#include <bit>
+
+#include "cpu/blocks.h"
 #include "jit/cpu_layout.h"
 #include "jit/wasm/emit_simd.h"
 
@@ -166,7 +169,23 @@ Body Emitter::run() {
     w_.op(kBlock, kWasmVoid);
     push(Label::kOther);
   }
-  tree(0);
+  if (u_.dispatches()) {
+    w_.op(kLoop, kWasmVoid);
+    push(Label::kLoopHead, 0);
+    w_.op(kBlock, kWasmVoid);
+    push(Label::kOther);
+    exit_to_ = labels_.size();
+    tree(0);
+    pop();
+    w_.op(kEnd);
+    find_entry();
+    leave(kLeaveGo);
+    pop();
+    w_.op(kEnd);
+    w_.op(kUnreachable);
+  } else {
+    tree(0);
+  }
   pop();
   w_.op(kEnd);
   w_.i32(0);
@@ -213,7 +232,7 @@ void Emitter::tree(u32 n) {
   std::vector<u32> behind;
   for (u32 c : children_[n])
     if (merge_[c]) behind.push_back(c);
-  if (!loop_[n]) return within(n, std::move(behind));
+  if (!loop_[n] || n == 0) return within(n, std::move(behind));
   w_.op(kLoop, kWasmVoid);
   push(Label::kLoopHead, n);
   within(n, std::move(behind));
@@ -279,6 +298,57 @@ void Emitter::go_to(s64 offset) {
   w_.op(kLocalSet, kLinear);
 }
 
+// Where control goes to an address that is known only now: to block 0 if this unit has an entry there.
+void Emitter::find_entry() {
+  if (!at_.jumps) return;
+  using Jump = BlockCache::Jump;
+  w_.op(kLocalGet, kLinear);
+  w_.op(kLocalGet, kLinear);
+  if (long_) {
+    w_.i64(BlockCache::kJumpBits);
+    w_.op(kI64ShrU);
+    w_.op(kI64Xor);
+    w_.op(kI32WrapI64);
+  } else {
+    w_.i32(BlockCache::kJumpBits);
+    w_.op(kI32ShrU);
+    w_.op(kI32Xor);
+  }
+  w_.i32((1u << BlockCache::kJumpBits) - 1);
+  w_.op(kI32And);
+  w_.i32(std::countr_zero(sizeof(Jump)));
+  w_.op(kI32Shl);
+  w_.op(kLocalTee, kEntry);
+  // In 32-bit code, which the key says it is, the upper half is 0.
+  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.jumps + static_cast<u32>(offsetof(Jump, lin)));
+  w_.op(kLocalGet, kLinear);
+  w_.op(long_ ? kI64Eq : kI32Eq);
+  w_.op(kLocalGet, kEntry);
+  w_.memory(kI64Load, 3, at_.jumps + static_cast<u32>(offsetof(Jump, key)));
+  w_.i32(0);
+  w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCodeKeyOffset));
+  w_.op(kI64Eq);
+  w_.op(kI32And);
+  w_.op(kIf, kWasmVoid);
+  push(Label::kOther);
+  w_.op(kLocalGet, kEntry);
+  w_.memory(kI32Load, 2, at_.jumps + static_cast<u32>(offsetof(Jump, code)));
+  w_.op(kLocalTee, kEntry);
+  w_.i32((1u << kSlotShift) - 1);
+  w_.op(kI32And);
+  w_.op(kLocalSet, kAt);
+  w_.op(kLocalGet, kEntry);
+  w_.i32(0);
+  w_.memory(kI32Load, 2, at_.entry);
+  w_.op(kI32Xor);
+  w_.i32(kSlotShift);
+  w_.op(kI32ShrU);
+  w_.op(kI32Eqz);
+  w_.op(kBrIf, depth_of(0, 0));
+  pop();
+  w_.op(kEnd);
+}
+
 // Behind everything else: where control goes on elsewhere, rip; and if it may go there by itself, on to it.
 void Emitter::chain() {
   w_.op(kLocalGet, kEntry);
@@ -341,7 +411,8 @@ void Emitter::terminator(u32 n) {
     case Term::kExitTo:
       value(b.value);
       w_.op(kLocalSet, kLinear);
-      return leave(kLeaveGo);
+      if (!exit_to_) return leave(kLeaveGo);
+      return w_.op(kBr, labels_.size() - exit_to_);
   }
 }
 

@@ -56,6 +56,7 @@ class Emitter {
   void sync_x87();
   void reload_x87();
   void store_budget();
+  void find_entry();
   void chain();
 
   void tree(u32 block);
@@ -105,6 +106,7 @@ class Emitter {
   Writer w_;
   std::vector<u32> hints_;
   std::vector<Label> labels_;
+  usize exit_to_ = 0;  // labels_.size() where kExitTo branches to; 0: nowhere
   std::vector<bool> loop_, merge_;
   std::vector<std::vector<u32>> children_;  // in the dominator tree
   u64 used_ = 0, written_ = 0;              // variables
