@@ -12,7 +12,10 @@ namespace {
 
 constexpr u64 kStepInsns = 4'000'000;  // some milliseconds
 
-const char* mode_name(Mode m) { return m == Mode::kInterpreter ? "interpreter" : "jit_baseline"; }
+const char* mode_name(Mode m) {
+  static constexpr const char* kNames[] = {"interpreter", "jit_baseline", "jit_opt"};
+  return kNames[static_cast<usize>(m)];
+}
 
 }  // namespace
 
@@ -23,7 +26,7 @@ std::unique_ptr<Case> Case::create(Host& host, const Options& o, usize index, st
   c->bits_ = c->entry_ ? c->entry_->bits : o.bits;
   c->name_ = c->entry_ ? c->entry_->full_name() : o.raw;
   c->machine_ = PayloadMachine::create(
-      host, {c->entry_ ? c->entry_->code() : std::move(raw), c->bits_, o.mode == Mode::kJitBaseline, ram}, error);
+      host, {c->entry_ ? c->entry_->code() : std::move(raw), c->bits_, o.mode != Mode::kInterpreter, o.mode == Mode::kJitOpt, ram}, error);
   if (!c->machine_) {
     error = c->name_ + ": " + error;
     return nullptr;

@@ -15,7 +15,7 @@ namespace oriel::bench {
 // As of `oriel run`.
 enum ExitStatus : int { kDone = 0, kUsage = 2, kTimeOut = 3, kFaulted = 4, kWrongResult = 5 };
 
-enum class Mode : u8 { kInterpreter, kJitBaseline };
+enum class Mode : u8 { kInterpreter, kJitBaseline, kJitOpt };
 
 struct Options {
   std::vector<const SuiteEntry*> entries;  // empty with a file

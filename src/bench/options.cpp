@@ -83,7 +83,7 @@ const Option kOptions[] = {
        else if (v == "jit_baseline")
          o.mode = Mode::kJitBaseline;
        else if (v == "jit_opt")
-         error = "--mode jit_opt: there is no optimising tier yet; jit_baseline is what there is";
+         o.mode = Mode::kJitOpt;
        else
          error = "--mode: '" + v + "' is not interpreter, jit_baseline or jit_opt";
        return error.empty();
@@ -179,7 +179,7 @@ std::string document(const Options& o, const std::string& results) {
 }
 
 bool parse_options(const std::vector<std::string>& args, bool can_compile, Options& o, std::string& error) {
-  o.mode = can_compile ? Mode::kJitBaseline : Mode::kInterpreter;
+  o.mode = can_compile ? Mode::kJitOpt : Mode::kInterpreter;
   Given given;
   std::vector<std::string> wanted;
   for (usize i = 0; i < args.size(); i++) {
@@ -219,8 +219,8 @@ bool parse_options(const std::vector<std::string>& args, bool can_compile, Optio
     given.seconds |= name == "seconds";
   }
   if (o.help) return true;
-  if (o.mode == Mode::kJitBaseline && !can_compile) {
-    error = "--mode jit_baseline: the native command has no WebAssembly engine; use --host node";
+  if (o.mode != Mode::kInterpreter && !can_compile) {
+    error = std::string("--mode jit_") + (o.mode == Mode::kJitOpt ? "opt" : "baseline") + ": the native command has no WebAssembly engine; use --host node";
     return false;
   }
   if (o.raw.empty())

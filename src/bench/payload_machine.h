@@ -23,6 +23,7 @@ struct PayloadConfig {
   std::vector<u8> code;
   unsigned bits = 64;  // 32 or 64
   bool jit = false;
+  bool tier2 = false;  // of it
   u8* ram = nullptr;  // PayloadMachine::kMemoryBytes, zeroed; from the host
 };
 

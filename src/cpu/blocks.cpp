@@ -246,6 +246,7 @@ Block* BlockCache::find(u64 lin) {
   j.key = c_.code_key;
   j.block = b;
   j.code = 0;
+  j.page = 0;
   return b;
 }
 

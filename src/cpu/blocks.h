@@ -90,11 +90,17 @@ class BlockCache {
     u64 key;  // Cpu::code_key when it was entered
     Block* block;
     u32 code;  // the compiled tiers': 0 or how their code for it is entered
+    s32 page;  // and how many pages it lies behind the first of that code
   };
   static constexpr unsigned kJumpBits = 14;
   const Jump* jumps() const { return jumps_; }
   // For the block that find_fast() or find() gave for `lin`, until the cache forgets it.
-  void note_compiled(u64 lin, u32 code) { jumps_[jump_index(lin)].code = code; }
+  void forget(u64 lin) { jumps_[jump_index(lin)] = {}; }
+  void note_compiled(u64 lin, u32 code, s32 page) {
+    Jump& j = jumps_[jump_index(lin)];
+    j.code = code;
+    j.page = page;
+  }
 
  private:
   static constexpr unsigned kHashBits = 16;

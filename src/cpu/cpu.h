@@ -251,11 +251,12 @@ bool exec_invalid(Cpu& c, const Insn& i);
 // What compiled code and its runtime (src/jit) hand each other.
 struct JitState {
   u32 budget = 0;     // instructions that may still retire
-  u32 exit = 0;       // address of the Site at which a unit was left
+  u32 exit = 0;       // where a unit was left (jit/wasm/emit.h: kLeaveTier0)
   u32 entry = 0;      // where a unit is entered: BlockCache::Jump::code
+  s32 page = 0;       // and BlockCache::Jump::page
   u32 flag_kind = 0;  // lazy flags as a unit left them (jit/ir/flags.h)
   u64 flag_a = 0, flag_b = 0;
-  u64 page = 0;    // linear address of the page of the unit that was left
+  u64 base = 0;    // linear address of the first page of the unit that was left
   u32 raised = 0;  // an instruction that was called as a function would raise an exception
 };
 
@@ -520,6 +521,8 @@ class Cpu final : public PhysMemListener {
   bool translate(u64 lin, AccessKind kind, u8 mmu_index, u64& pa);
   // translate() through the TLB for an instruction fetch in the current mode.
   bool translate_fetch(u64 lin, u64& pa);
+  // The same without a trace: no exception, no A bit, no entry in the TLB. False also where one would have to be set.
+  bool peek_fetch(u64 lin, u64& pa);
   // Forgets cached write permission for the physical page of `pa` (it has code now).
   void drop_write_permission(u64 pa);
   // All PCIDs' translations; or those of the current one, but for global pages.
@@ -613,7 +616,8 @@ class Cpu final : public PhysMemListener {
   ORIEL_COLD bool seg_check(unsigned s, u64 off, u32 n, AccessKind kind);  // type and limit; raises #GP or #SS
   ORIEL_COLD bool rmw_slow(u64 lin, void* old, u32 n, unsigned s);
   ORIEL_COLD void rmw_commit_slow(const void* v, u32 n);
-  bool walk(u64 lin, AccessKind kind, u8 mmu_index, Translation& t);
+  // `peek`: changes nothing, and fails where it would have to.
+  bool walk(u64 lin, AccessKind kind, u8 mmu_index, Translation& t, bool peek = false);
   bool fill(u64 lin, AccessKind kind, u8 mmu_index, u64& pa);  // walk() and enter into the TLB
   bool linear_check(u64 lin, u32 n, unsigned s, u8& mmu_index);
   bool probe(unsigned s, u64 off, u32 n, AccessKind kind);

@@ -237,7 +237,7 @@ void Cpu::update_breakpoints() {
 // ---- page walk ---------------------------------------------------------------------------------
 
 // Walks for `lin` and checks the access. On success sets A (and D for a write) and fills `t`.
-bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
+bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t, bool peek) {
   bool user_access = index == kMmuUser || index == kMmuAlign;
   u32 err = (kind == kWrite ? kPfW : 0) | (user_access ? kPfU : 0);
   bool nxe = efer & kEferNXE;
@@ -246,6 +246,7 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   t = Translation{lin & a20_mask_, true, true, false, false, true, 12};
   if (!(cr0 & kCr0PG)) return !svm.nested || nested_walk(t.pa, kind, true, t);
 
+  auto fault = [this, peek](u64 at, u32 error) { return peek ? false : raise_pf(at, error); };
   struct Level {
     u64 addr;
     u64 entry;
@@ -283,8 +284,8 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
         if (!nested_walk(at, kWrite, false, nested)) return false;
         e = mem.read<u64>(at);
       }
-      if (!(e & kPteP)) return raise_pf(lin, err);
-      if (svm.nested && (e & kPdpteReserved)) return raise_pf(lin, err | kPfP | kPfRsvd);
+      if (!(e & kPteP)) return fault(lin, err);
+      if (svm.nested && (e & kPdpteReserved)) return fault(lin, err | kPfP | kPfRsvd);
       table = e & kPhysMask & ~kPageOff;
       level = 1;
     }
@@ -292,12 +293,12 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
       shift = level * 9 + 12;
       u64 e;
       if (!fetch_entry(table + (lin >> shift & 0x1ff) * entry_size, e)) return false;
-      if (!(e & kPteP)) return raise_pf(lin, err);
+      if (!(e & kPteP)) return fault(lin, err);
       u64 rsvd = level == 3 ? kPtePS : 0;
       if (!lma()) rsvd |= 0x7ff0000000000000u & ~kPhysReserved;  // bits 62:52 outside IA-32e paging
       bool large = (level == 1 || level == 2) && (e & kPtePS);
       if (large) rsvd |= ((u64{1} << shift) - 1) & ~u64{0x1fff};
-      if (reserved(e, rsvd)) return raise_pf(lin, err | kPfP | kPfRsvd);
+      if (reserved(e, rsvd)) return fault(lin, err | kPfP | kPfRsvd);
       rw &= (e & kPteW) != 0;
       us &= (e & kPteU) != 0;
       nx |= (e & kPteNX) != 0;
@@ -311,18 +312,18 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   } else {
     u64 e;
     if (!fetch_entry((cr3 & 0xfffff000u) + (lin >> 22 & 0x3ff) * 4, e)) return false;
-    if (!(e & kPteP)) return raise_pf(lin, err);
+    if (!(e & kPteP)) return fault(lin, err);
     rw &= (e & kPteW) != 0;
     us &= (e & kPteU) != 0;
     if ((e & kPtePS) && (cr4 & kCr4PSE)) {
       // PSE-36 with 40 physical bits: bits 20:13 are address bits 39:32, bit 21 is reserved.
-      if (e & (1u << 21)) return raise_pf(lin, err | kPfP | kPfRsvd);
+      if (e & (1u << 21)) return fault(lin, err | kPfP | kPfRsvd);
       shift = 22;
       leaf = e;
       t.pa = (e & 0xffc00000u) | (e >> 13 & 0xff) << 32 | (lin & 0x3fffff);
     } else {
       if (!fetch_entry((e & 0xfffff000u) + (lin >> 12 & 0x3ff) * 4, leaf)) return false;
-      if (!(leaf & kPteP)) return raise_pf(lin, err);
+      if (!(leaf & kPteP)) return fault(lin, err);
       rw &= (leaf & kPteW) != 0;
       us &= (leaf & kPteU) != 0;
       t.pa = (leaf & 0xfffff000u) | (lin & kPageOff);
@@ -353,7 +354,7 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
       ok = false;
     }
   }
-  if (!ok) return raise_pf(lin, err | kPfP);
+  if (!ok) return fault(lin, err | kPfP);
 
   t.pa &= a20_mask_;
   t.writable = rw;
@@ -365,6 +366,7 @@ bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t) {
   for (unsigned i = 0; i < n; i++) {
     u64 want = kPteA | (i == n - 1 && kind == kWrite ? kPteD : 0);
     if ((chain[i].entry & want) == want) continue;
+    if (peek) return false;
     chain[i].entry |= want;
     if (pae)
       mem.write<u64>(chain[i].addr, chain[i].entry);
@@ -435,6 +437,16 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
 }
 
 bool Cpu::translate_fetch(u64 lin, u64& pa) { return fill(lin, kFetch, mmu, pa); }
+
+bool Cpu::peek_fetch(u64 lin, u64& pa) {
+  if (!canonical(lin) || svm.nested) return false;
+  const u64 in_tlb = tlb_set->pa[mmu][tlb_index(lin)];
+  if (tlb[tlb_index(lin)].xtag == (lin & ~kPageOff)) return pa = (in_tlb & ~kPageOff) | (lin & kPageOff), true;
+  Translation t;
+  if (!walk(lin, kFetch, mmu, t, true)) return false;
+  pa = t.pa;
+  return true;
+}
 
 // ---- slow access paths -------------------------------------------------------------------------
 

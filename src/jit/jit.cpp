@@ -14,6 +14,8 @@ constexpr u64 kPageOff = 0xfff;
 constexpr u32 kNever = ~u32{0};
 // Entries after which a block that waits to be compiled is not left waiting.
 constexpr u32 kPatience = 200, kSoon = 4;
+// A unit is dropped when its pages were so often not where it needs them.
+constexpr u32 kMostFails = 50;
 // What an engine holds for a module besides its code, and for each byte of WebAssembly (its own copy, the code of the
 // baseline compiler, and for some of it that of the optimising one): V8, measured.
 constexpr u64 kModuleBytes = 100 << 10, kBytesPerByte = 6;
@@ -24,6 +26,7 @@ u32 address(const void* p) { return static_cast<u32>(reinterpret_cast<uintptr_t>
 u32 invoke(u32 slot) { return reinterpret_cast<u32 (*)()>(static_cast<uintptr_t>(slot))(); }
 
 u64 page_of(u64 pa) { return pa & ~kPageOff; }
+u32 frame(u64 pa) { return static_cast<u32>(pa >> 12); }
 }  // namespace
 
 Jit::Jit(Cpu& cpu, Host& host, const Config& config) : c_(cpu), host_(host), config_(config) {
@@ -34,13 +37,15 @@ Jit::Jit(Cpu& cpu, Host& host, const Config& config) : c_(cpu), host_(host), con
   addresses_.budget = address(&c_.jit.budget);
   addresses_.exit = address(&c_.jit.exit);
   addresses_.entry = address(&c_.jit.entry);
+  addresses_.page = address(&c_.jit.page);
+  addresses_.left_base = address(&c_.jit.base);
   addresses_.flag_kind = address(&c_.jit.flag_kind);
   addresses_.flag_a = address(&c_.jit.flag_a);
   addresses_.flag_b = address(&c_.jit.flag_b);
-  addresses_.page = address(&c_.jit.page);
   addresses_.jumps = config.chain ? address(c_.blocks->jumps()) : 0;
   addresses_.site_bytes = sizeof(Site);
   config_.max_insns = std::clamp(config_.max_insns, 1u, kMostInsns);
+  config_.max_insns2 = std::clamp(config_.max_insns2, 1u, kMostInsns);
   config_.threshold = std::max(config_.threshold, 1u);
   config_.batch = std::max(config_.batch, 1u);
   config_.cache_units = std::min(config_.cache_units, kMostUnits);
@@ -72,48 +77,106 @@ void Jit::note_hot(Block& b) {
   pending_.push_back({b.pa, b.mode});
 }
 
-Jit::Entry* Jit::entry_at(u64 pa, CodeMode mode) const {
-  const auto it = pages_.find(static_cast<u32>(pa >> 12));
+Jit::Entry* Jit::entry_at(u64 pa, CodeMode mode, unsigned below) const {
+  const auto it = pages_.find(frame(pa));
   if (it == pages_.end()) return nullptr;
+  Entry* best = nullptr;
+  for (const auto& u : it->second)
+    if (u->mode == mode && u->tier < below && (!best || u->tier > best->unit->tier))
+      for (Entry& e : u->entries)
+        if (e.pa == pa) best = &e;
+  return best;
+}
+
+bool Jit::was_compiled(u64 pa, CodeMode mode) const {
+  const auto it = pages_.find(frame(pa));
+  if (it == pages_.end()) return false;
   for (const auto& u : it->second)
     if (u->mode == mode)
-      for (Entry& e : u->entries)
-        if (e.pa == pa) return &e;
-  return nullptr;
+      for (const auto& r : u->ranges)
+        if (r.first <= pa && pa <= r.last) return true;
+  return false;
 }
 
 std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
-  const PhysMem::Page page = c_.mem.page(at.pa);
-  if (!page.host) return nullptr;
   auto unit = std::make_unique<Unit>();
   unit->pa = at.pa;
   unit->mode = at.mode;
-  const auto target_of = [&](u64 offset) {
-    const u64 pa = page_of(at.pa) + offset;
+  Surroundings around;
+  around.page_at = [&](s64 distance, CodePage& page) {
+    if (distance) return false;
+    page.pa = page_of(at.pa);
+    page.host = c_.mem.page(at.pa).host;
+    return page.host != nullptr;
+  };
+  around.target_of = [&](u64 pa) {
     if (entry_at(pa, at.mode)) return Target::kElsewhere;
     const Block* b = c_.blocks->find_physical(pa, at.mode);
     return !b ? Target::kNever : is_pending(pa, at.mode) ? Target::kEntry : Target::kSeen;
   };
-  if (!find_region(page.host, config_.max_insns, target_of, *unit)) return nullptr;
+  if (!find_region(around, config_.max_insns, *unit)) return nullptr;
   order_blocks(*unit);
   lift(*unit);
   return unit;
 }
 
-std::unique_ptr<Jit::CompiledUnit> Jit::make_unit(const Unit& ir) const {
-  auto u = std::make_unique<CompiledUnit>();
-  u->page = page_of(ir.pa);
+std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
+  auto unit = std::make_unique<Unit>();
+  unit->pa = pa;
+  unit->mode = c_.code_mode;
+  const u64 base = page_of(lin);
+  Surroundings around;
+  around.page_at = [&](s64 distance, CodePage& page) {
+    if (!c_.peek_fetch((base + static_cast<u64>(distance)) & c_.lin_mask, page.pa)) return false;
+    page.host = c_.mem.page(page.pa).host;
+    return page.host != nullptr && page.pa < u64{1} << 32;
+  };
+  around.target_of = [&](u64 at) {
+    return c_.blocks->find_physical(at, unit->mode) || was_compiled(at, unit->mode) ? Target::kSeen : Target::kNever;
+  };
+  if (!find_region(around, config_.max_insns2, *unit)) return nullptr;
+  order_blocks(*unit);
+  lift(*unit);
+  return unit;
+}
+
+std::shared_ptr<Jit::CompiledUnit> Jit::make_unit(const Unit& ir, u8 tier) const {
+  auto u = std::make_shared<CompiledUnit>();
+  u->pages = ir.pages;
   u->mode = ir.mode;
+  u->tier = tier;
+  u->insns = static_cast<u32>(ir.insns.size());
+  u->countdown = tier == 1 ? config_.threshold2 : 0;
   for (const IrBlock& block : ir.blocks) {
+    if (!block.insn_count) continue;
+    const CodePage& page = ir.pages[block.page];
     // Steps are numbered in this order.
     for (const Inst& i : block.insts)
-      if (i.op == IrOp::kStep) u->sites.push_back({ir.insns[block.first_insn + i.guest], i.guest});
-    if (!block.insn_count) continue;
+      if (i.op == IrOp::kStep) u->sites.push_back({ir.insns[block.first_insn + i.guest], i.guest, page.at});
     const Insn& last = ir.insns[block.first_insn + block.insn_count - 1];
-    u->ranges.push_back({ir.insns[block.first_insn].off, static_cast<u16>(last.off + last.len - 1)});
+    const u64 end = last.off + last.len - 1u;
+    u->ranges.push_back({page.pa + ir.insns[block.first_insn].off, page.pa + std::min(end, kPageOff)});
+    if (end <= kPageOff) continue;
+    for (const CodePage& second : ir.pages)
+      if (second.at == page.at + s64{kPageOff + 1}) u->ranges.push_back({second.pa, second.pa + (end & kPageOff)});
   }
-  for (u32 e : ir.entries) u->entries.push_back({u->page + ir.insns[ir.blocks[e].first_insn].off, u.get(), 0, nullptr});
+  for (u32 e : ir.entries) {
+    const CodePage& page = ir.pages[ir.blocks[e].page];
+    u->entries.push_back({page.pa + ir.insns[ir.blocks[e].first_insn].off, page.at, u.get(), 0, nullptr});
+  }
   return u;
+}
+
+Body Jit::make_body(const Unit& ir, CompiledUnit& u) {
+  Addresses addresses = addresses_;
+  addresses.key = address(&u.key);
+  addresses.base = address(&u.base);
+  addresses.countdown = u.countdown ? address(&u.countdown) : 0;
+  addresses.sites = address(u.sites.data());
+  TierStats& stats = stats_.tier[u.tier - 1];
+  stats.insns += ir.insns.size();
+  stats.blocks += ir.blocks.size() - 1;
+  return emit(ir, addresses);
 }
 
 void Jit::compile_pending() {
@@ -132,21 +195,38 @@ void Jit::compile_pending() {
       continue;
     const auto ir = make_ir(at);
     if (!ir) {
-      stats_.refused++;
+      stats_.tier[0].refused++;
       continue;
     }
-    auto unit = make_unit(*ir);
-    Addresses addresses = addresses_;
-    addresses.sites = address(unit->sites.data());
-    bodies.push_back(emit(*ir, addresses));
-    stats_.insns += ir->insns.size();
-    stats_.blocks += ir->blocks.size() - 1;
+    auto unit = make_unit(*ir, 1);
+    bodies.push_back(make_body(*ir, *unit));
     units.push_back(std::move(unit));
   }
   pending_.clear();
   impatient_ = false;
   if (!units.empty()) install(std::move(units), bodies);
-  stats_.compile_ns += host_.monotonic_ns() - start;
+  stats_.tier[0].compile_ns += host_.monotonic_ns() - start;
+}
+
+void Jit::optimise() {
+  const u64 start = host_.monotonic_ns(), lin = c_.rip & c_.lin_mask;
+  Block* b = c_.blocks->find_fast(lin);
+  if (!b || !b->unit) return;
+  const CompiledUnit& old = *static_cast<Entry*>(b->unit)->unit;
+  const auto ir = make_wide_ir(lin, b->pa);
+  // Nothing is won where it would be the same again.
+  if (!ir || ir->insns.size() <= old.insns) {
+    stats_.tier[1].refused++;
+    return;
+  }
+  Units units{make_unit(*ir, 2)};
+  const std::vector<Body> bodies{make_body(*ir, *units[0])};
+  const auto made = units[0];
+  install(std::move(units), bodies);
+  // The jump cache may know older code there.
+  for (const Entry& e : made->entries)
+    c_.blocks->forget((page_of(lin) + static_cast<u64>(e.page) + (e.pa & kPageOff)) & c_.lin_mask);
+  stats_.tier[1].compile_ns += host_.monotonic_ns() - start;
 }
 
 void Jit::install(Units units, const std::vector<Body>& bodies) {
@@ -166,34 +246,38 @@ void Jit::install(Units units, const std::vector<Body>& bodies) {
   module->used = epoch_;
   used_bytes_ += module->bytes;
   used_units_ += static_cast<u32>(units.size());
-  stats_.units += units.size();
-  stats_.wasm_bytes += wasm.size();
-  stats_.modules++;
+  TierStats& stats = stats_.tier[units[0]->tier - 1];
+  stats.units += units.size();
+  stats.wasm_bytes += wasm.size();
+  stats.modules++;
   for (usize n = 0; n < units.size(); n++) {
     CompiledUnit* u = units[n].get();
     u->slot = module->slots[n];
     u->module = module.get();
+    by_slot_[u->slot] = u;
     for (usize k = 0; k < u->entries.size(); k++) {
       Entry& e = u->entries[k];
       e.code = u->slot << kSlotShift | static_cast<u32>(k);
       Block* b = c_.blocks->find_physical(e.pa, u->mode);
-      if (b && !b->unit && b->pa2 == BlockCache::kNoPage) attach(e, *b);
+      if (b && b->pa2 == BlockCache::kNoPage && (!b->unit || static_cast<Entry*>(b->unit)->unit->tier < u->tier))
+        attach(e, *b);
     }
     note_code(*u);
-    pages_[static_cast<u32>(u->page >> 12)].push_back(std::move(units[n]));
+    for (const CodePage& page : u->pages) pages_[frame(page.pa)].push_back(units[n]);
   }
   modules_.push_back(std::move(module));
   make_room();
 }
 
 void Jit::attach(Entry& e, Block& b) {
+  if (b.unit) static_cast<Entry*>(b.unit)->block = nullptr;
   e.block = &b;
   b.unit = &e;
   b.heat = 1;
 }
 
 void Jit::note_code(const CompiledUnit& u) {
-  for (const auto& r : u.ranges) c_.blocks->note_code(u.page + r.first, r.last - r.first + 1u);
+  for (const auto& r : u.ranges) c_.blocks->note_code(r.first, static_cast<unsigned>(r.last - r.first + 1));
 }
 
 void Jit::block_added(Block& b) {
@@ -214,41 +298,52 @@ void Jit::blocks_flushed() {
 
 // ---- dropping them ---------------------------------------------------------------------------------
 
-void Jit::drop(std::unique_ptr<CompiledUnit> u) {
-  for (Entry& e : u->entries)
-    if (e.block) {
-      e.block->unit = nullptr;
-      e.block->heat = config_.threshold;
-    }
+// Takes it out of the lists of its pages.
+void Jit::drop(std::shared_ptr<CompiledUnit> u) {
+  for (const CodePage& page : u->pages)
+    if (const auto it = pages_.find(frame(page.pa)); it != pages_.end()) std::erase(it->second, u);
+  for (Entry& e : u->entries) {
+    if (!e.block) continue;
+    e.block->unit = nullptr;
+    e.block->heat = config_.threshold;
+    if (Entry* other = entry_at(e.pa, u->mode)) attach(*other, *e.block);
+    e.block = nullptr;
+  }
   u->module->live--;
   dropped_.push_back(std::move(u));
   c_.new_tlb_gen();  // the jump cache knows it no longer, and a unit that runs is left
 }
 
 u64 Jit::code_written(u64 pa, u32 n) {
-  const auto it = pages_.find(static_cast<u32>(pa >> 12));
+  const auto it = pages_.find(frame(pa));
   if (it == pages_.end()) return 0;
-  const u64 first = pa & kPageOff, last = first + n - 1;
+  const u64 last = pa + n - 1;
+  Units hit;
   u64 lines = 0;
-  std::erase_if(it->second, [&](std::unique_ptr<CompiledUnit>& u) {
-    const bool hit = std::any_of(u->ranges.begin(), u->ranges.end(),
-                                 [&](const auto& r) { return r.first <= last && first <= r.last; });
-    if (hit) {
-      stats_.invalidations++;
-      drop(std::move(u));
-      return true;
+  for (const auto& u : it->second) {
+    if (std::any_of(u->ranges.begin(), u->ranges.end(),
+                    [&](const auto& r) { return r.first <= last && pa <= r.last; })) {
+      hit.push_back(u);
+      continue;
     }
-    for (const auto& r : u->ranges)
-      for (unsigned line = r.first >> 6; line <= r.last >> 6u; line++) lines |= u64{1} << line;
-    return false;
-  });
+    for (const auto& r : u->ranges) {
+      if (page_of(r.first) != page_of(pa)) continue;
+      for (u64 line = (r.first & kPageOff) >> 6; line <= (r.last & kPageOff) >> 6; line++) lines |= u64{1} << line;
+    }
+  }
+  stats_.invalidations += hit.size();
+  for (auto& u : hit) drop(std::move(u));
   return lines;
 }
 
 void Jit::all_dropped() {
-  for (auto& [page, units] : pages_)
-    for (auto& u : units) drop(std::move(u));
-  pages_.clear();
+  while (!pages_.empty()) {
+    const auto it = pages_.begin();
+    if (it->second.empty())
+      pages_.erase(it);
+    else
+      drop(it->second.back());
+  }
   pending_.clear();
 }
 
@@ -262,6 +357,7 @@ void Jit::free_dropped() {
     free_slots_.insert(free_slots_.end(), m->slots.begin(), m->slots.end());
     used_bytes_ -= m->bytes;
     used_units_ -= static_cast<u32>(m->slots.size());
+    for (u32 slot : m->slots) by_slot_.erase(slot);
     return true;
   });
 }
@@ -292,12 +388,11 @@ void Jit::make_room() {
     m->evicted = true;
   }
   stats_.evictions += units;
+  Units evicted;
   for (auto& [page, list] : pages_)
-    std::erase_if(list, [&](std::unique_ptr<CompiledUnit>& u) {
-      if (!u->module->evicted) return false;
-      drop(std::move(u));
-      return true;
-    });
+    for (const auto& u : list)
+      if (u->module->evicted && page == frame(u->pages[0].pa)) evicted.push_back(u);
+  for (auto& u : evicted) drop(std::move(u));
   free_dropped();
 }
 
@@ -308,15 +403,47 @@ const Jit::Entry* Jit::find_entry() {
   Block* b = c_.blocks->find_fast(lin);
   if (!b) b = c_.blocks->find(lin);
   if (!b) return nullptr;
-  if (auto* e = static_cast<Entry*>(b->unit)) {
+  if (b->unit) {
+    Entry* e = usable(static_cast<Entry*>(b->unit), lin);
+    if (!e) return nullptr;
     stats_.lookup_hits++;
     e->unit->module->used = epoch_;
-    c_.blocks->note_compiled(lin, e->code);
+    c_.blocks->note_compiled(lin, e->code, static_cast<s32>(e->page >> 12));
     return e;
   }
   stats_.lookup_misses++;
   if (--b->heat == 0) note_hot(*b);
   return nullptr;
+}
+
+Jit::Entry* Jit::usable(Entry* e, u64 lin) {
+  for (unsigned tier = e->unit->tier; e; e = entry_at(e->pa, c_.code_mode, tier--)) {
+    CompiledUnit& u = *e->unit;
+    if (bind(u, (page_of(lin) - static_cast<u64>(e->page)) & c_.lin_mask)) return e;
+    stats_.mapping_fails++;
+    if (++u.mapping_fails < kMostFails || u.tier == 1) continue;
+    // Its pages have parted.
+    const Entry* lower = entry_at(e->pa, c_.code_mode, tier);
+    if (lower) lower->unit->countdown = 0;
+    for (const auto& owner : pages_[frame(e->pa)])
+      if (owner.get() == &u) {
+        drop(owner);
+        break;
+      }
+  }
+  return nullptr;
+}
+
+bool Jit::bind(CompiledUnit& u, u64 base) {
+  if (u.pages.size() == 1) return true;
+  if (u.key == c_.code_key) return u.base == base;
+  for (usize n = 1; n < u.pages.size(); n++) {
+    u64 pa;
+    if (!c_.peek_fetch((base + static_cast<u64>(u.pages[n].at)) & c_.lin_mask, pa) || pa != u.pages[n].pa) return false;
+  }
+  u.key = c_.code_key;
+  u.base = base;
+  return true;
 }
 
 void Jit::take_flags() {
@@ -339,10 +466,14 @@ CompiledCode::Ran Jit::run(Block& first, u64 limit) {
   stats_.runs++;
   const u64 begin = c_.icount;
   u32 leave = kLeaveGo;
-  for (const Entry* e = static_cast<Entry*>(first.unit); e && leave == kLeaveGo;
+  for (const Entry* e = usable(static_cast<Entry*>(first.unit), c_.rip & c_.lin_mask); e && leave == kLeaveGo;
        e = leave == kLeaveGo ? find_entry() : nullptr) {
     c_.jit.entry = e->code;
+    c_.jit.page = static_cast<s32>(e->page >> 12);
     leave = invoke(e->unit->slot);
+    if (leave != kLeaveHot) continue;
+    optimise();
+    leave = kLeaveGo;
   }
   const Ran ran = outcome(leave);
   stats_.retired += c_.icount - begin;
@@ -356,8 +487,10 @@ CompiledCode::Ran Jit::outcome(u32 leave) {
   c_.ip = c_.ip_start;
   if (leave == kLeaveTier0) {
     stats_.deopts++;
-    c_.icount += c_.jit.exit >> kExitShift;
-    c_.rip = c_.jit.page + (c_.jit.exit & kPageOff);
+    const CompiledUnit& u = *by_slot_.at(c_.jit.entry >> kSlotShift);
+    c_.icount += c_.jit.exit >> kExitShift & ((1u << (kExitPageShift - kExitShift)) - 1);
+    c_.rip = (c_.jit.base + static_cast<u64>(u.pages[c_.jit.exit >> kExitPageShift].at) + (c_.jit.exit & kPageOff)) &
+             c_.lin_mask;
   } else if (leave == kLeaveBudget) {
     // A loop that is left for tier 0 here, perhaps for long: it should be entered here too.
     Block* b = c_.blocks->find(c_.rip);
@@ -373,8 +506,8 @@ u32 Jit::step(Site* site, u64 page) {
   c_.icount = retired() + site->executed;
   c_.ip = c_.ip_start = &site->insn;
   c_.ip_end = c_.ip + 1;
-  c_.block_rip = page;
-  c_.fault_rip = page + site->insn.off;
+  c_.block_rip = (page + static_cast<u64>(site->page)) & c_.lin_mask;
+  c_.fault_rip = c_.block_rip + site->insn.off;
   const u64 key = c_.code_key;
   bool next;
   const Cpu::Exit e = c_.execute_one(next);
@@ -414,14 +547,16 @@ u32 Jit::commit(u32 kind, u64 a, u64 b) {
 }
 
 std::string Jit::stats_json() const {
-  Json tier1, cache, j;
-  tier1.number("compile_ns_total", stats_.compile_ns)
-      .number("units_compiled_total", stats_.units)
-      .number("blocks_compiled_total", stats_.blocks)
-      .number("instructions_compiled_total", stats_.insns)
-      .number("wasm_bytes_total", stats_.wasm_bytes)
-      .number("modules_total", stats_.modules)
-      .number("refused_total", stats_.refused);
+  Json tier[2], cache, j;
+  for (unsigned n = 0; n < 2; n++)
+    tier[n]
+        .number("compile_ns_total", stats_.tier[n].compile_ns)
+        .number("units_compiled_total", stats_.tier[n].units)
+        .number("blocks_compiled_total", stats_.tier[n].blocks)
+        .number("instructions_compiled_total", stats_.tier[n].insns)
+        .number("wasm_bytes_total", stats_.tier[n].wasm_bytes)
+        .number("modules_total", stats_.tier[n].modules)
+        .number("refused_total", stats_.tier[n].refused);
   cache.number("capacity_bytes", config_.cache_bytes)
       .number("capacity_units", config_.cache_units)
       .number("used_bytes", used_bytes_)
@@ -430,10 +565,12 @@ std::string Jit::stats_json() const {
       .number("lookup_miss_total", stats_.lookup_misses)
       .number("evictions_total", stats_.evictions)
       .number("invalidations_total", stats_.invalidations);
-  j.raw("tier1", tier1.str())
+  j.raw("tier1", tier[0].str())
+      .raw("tier2", tier[1].str())
       .raw("cache", cache.str())
       .number("instructions_total", stats_.retired)
       .number("runs_total", stats_.runs)
+      .number("mapping_fail_total", stats_.mapping_fails)
       .number("deopt_total", stats_.deopts)
       .number("steps_total", stats_.steps)
       .number("fills_total", stats_.fills)
@@ -443,7 +580,8 @@ std::string Jit::stats_json() const {
   std::unordered_map<u16, u64> by_form;
   for (const auto& [page, units] : pages_)
     for (const auto& u : units)
-      for (const Site& site : u->sites) by_form[form_of(site.insn.op)] += site.count;
+      for (const Site& site : u->sites)
+        if (page == frame(u->pages[0].pa)) by_form[form_of(site.insn.op)] += site.count;
   std::vector<std::pair<u64, u16>> order;
   for (const auto& [form, count] : by_form)
     if (count) order.push_back({count, form});

@@ -22,14 +22,18 @@ namespace oriel::jit {
 struct Site {
   Insn insn;      // `off` is its offset in the page
   u32 executed;   // instructions of its block before it
+  s64 page;       // the distance of its page from the unit's first
   u64 count = 0;  // how often
 };
 
 class Jit final : public CompiledCode {
  public:
-  struct Stats {
+  struct TierStats {
     u64 compile_ns = 0, units = 0, blocks = 0, insns = 0, wasm_bytes = 0, modules = 0, refused = 0;
-    u64 lookup_hits = 0, lookup_misses = 0, evictions = 0, invalidations = 0;
+  };
+  struct Stats {
+    TierStats tier[2];
+    u64 lookup_hits = 0, lookup_misses = 0, evictions = 0, invalidations = 0, mapping_fails = 0;
     u64 retired = 0, runs = 0, deopts = 0, steps = 0, fills = 0, conditions = 0, simd_calls = 0;
   };
 
@@ -68,23 +72,31 @@ class Jit final : public CompiledCode {
   struct CompiledUnit;
   struct Entry {
     u64 pa;
+    s64 page;  // the distance of its page from the unit's first
     CompiledUnit* unit;
     u32 code;  // BlockCache::Jump::code
     Block* block;
   };
   struct CompiledUnit {
-    u64 page;  // physical
+    std::vector<CodePage> pages;
     CodeMode mode;
+    u8 tier;  // 1 or 2
     u32 slot;
+    // Where it has several pages: they are where it needs them, the first at linear address `base`, while Cpu::code_key
+    // is `key`. Compiled code looks at both.
+    u64 base = 0, key = ~u64{0};
+    u32 insns = 0;
+    u32 countdown = 0;      // compiled code counts its entries
+    u32 mapping_fails = 0;  // how often the pages were not where the unit needs them
     Module* module;
     std::vector<Entry> entries;  // blocks have their addresses: none is added later
     std::vector<Site> sites;     // so has compiled code
     struct Range {
-      u16 first, last;
+      u64 first, last;
     };
-    std::vector<Range> ranges;  // of code bytes in the page
+    std::vector<Range> ranges;  // of code bytes, physical, each within a page
   };
-  using Units = std::vector<std::unique_ptr<CompiledUnit>>;
+  using Units = std::vector<std::shared_ptr<CompiledUnit>>;
   struct Hot {
     u64 pa;
     CodeMode mode;
@@ -92,20 +104,31 @@ class Jit final : public CompiledCode {
 
   // The entry at rip, if there is compiled code; else the block there is one execution closer to having some.
   const Entry* find_entry();
+  // The entry of a block at a linear address in the present mapping: `e`, if all pages of its unit are where it needs
+  // them, else one of a unit of which that is true, or null.
+  Entry* usable(Entry* e, u64 lin);
+  bool bind(CompiledUnit& u, u64 base);
+  // Compiles what is at rip, where a unit of tier 1 is entered often, together with what it calls.
+  void optimise();
   void note_hot(Block& b);
   bool is_pending(u64 pa, CodeMode mode) const;
   void compile_pending();
   void install(Units units, const std::vector<Body>& bodies);
   // The IR of what begins at an address, ready to be emitted; null if nothing can be compiled there.
   std::unique_ptr<Unit> make_ir(const Hot& at) const;
-  std::unique_ptr<CompiledUnit> make_unit(const Unit& ir) const;
-  Entry* entry_at(u64 pa, CodeMode mode) const;
+  // The same for tier 2, at rip: over all pages that can be looked at now, and whatever units there are.
+  std::unique_ptr<Unit> make_wide_ir(u64 lin, u64 pa) const;
+  std::shared_ptr<CompiledUnit> make_unit(const Unit& ir, u8 tier) const;
+  Body make_body(const Unit& ir, CompiledUnit& u);
+  // The best entry there; `below`: of a tier below that.
+  Entry* entry_at(u64 pa, CodeMode mode, unsigned below = 3) const;
+  bool was_compiled(u64 pa, CodeMode mode) const;
   // The flags as compiled code left them, into Cpu.
   void take_flags();
   Ran outcome(u32 leave);
   void attach(Entry& e, Block& b);
   void note_code(const CompiledUnit& u);
-  void drop(std::unique_ptr<CompiledUnit> u);
+  void drop(std::shared_ptr<CompiledUnit> u);
   void free_dropped();
   void make_room();
   u64 retired() const { return end_ - c_.jit.budget; }
@@ -117,7 +140,8 @@ class Jit final : public CompiledCode {
   std::vector<Hot> pending_;
   u64 pending_since_ = 0;
   bool impatient_ = false;
-  std::unordered_map<u32, Units> pages_;
+  std::unordered_map<u32, Units> pages_;  // by physical page: the units with code in it
+  std::unordered_map<u32, CompiledUnit*> by_slot_;
   std::vector<std::unique_ptr<Module>> modules_;
   Units dropped_;  // one of them may be running
   std::vector<u32> free_slots_;

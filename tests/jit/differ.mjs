@@ -24,7 +24,7 @@ export function assemble(text, dir, name = "program") {
 
 /** The limits within which programs are compiled: the usual ones, and those under which nothing stays compiled for long,
  * nor without tail calls. */
-export const LIMITS = ["on", "threshold=1,batch=2,maxWait=0,cacheUnits=8", "threshold=2,maxInsns=7,chain=0"];
+export const LIMITS = ["on", "threshold=1,batch=2,maxWait=0,cacheUnits=8,threshold2=5", "threshold=2,maxInsns=7,chain=0,threshold2=9,maxInsns2=60"];
 
 /** @param {string} image @param {string} jit @param {string} dir @param {string[]} [more] */
 export async function hashes(image, jit, dir, more = []) {

@@ -17,10 +17,19 @@ using namespace oriel::jit;
 
 namespace {
 
+Surroundings around(const std::vector<u8>& page, std::function<Target(u64 pa)> target_of) {
+  return {[&page](s64 at, CodePage& p) {
+            p.pa = 0x5000;
+            p.host = page.data();
+            return at == 0;
+          },
+          std::move(target_of)};
+}
+
 bool make(const std::vector<u8>& page, u64 entry, CodeMode mode, unsigned max_insns, Unit& unit) {
   unit.pa = 0x5000 + entry;
   unit.mode = mode;
-  if (!find_region(page.data(), max_insns, [](u64) { return Target::kSeen; }, unit)) return false;
+  if (!find_region(around(page, [](u64) { return Target::kSeen; }), max_insns, unit)) return false;
   order_blocks(unit);
   lift(unit);
   return true;
@@ -97,7 +106,7 @@ void test_entries() {
       Unit less;
       less.pa = 0x5000;
       less.mode = CodeMode::k32;
-      CHECK(find_region(page.data(), 100, [&](u64 at) { return at == stop ? t : Target::kSeen; }, less));
+      CHECK(find_region(around(page, [&](u64 pa) { return pa == 0x5000 + stop ? t : Target::kSeen; }), 100, less));
       order_blocks(less);
       CHECK(less.insns.size() == (stop == 5 ? 1 : 4) && less.entries.size() == (stop == 5 ? 1u : 2u));
     }

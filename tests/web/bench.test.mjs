@@ -65,7 +65,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-for (const mode of ["interpreter", "jit_baseline"]) {
+for (const mode of ["interpreter", "jit_baseline", "jit_opt"]) {
   test(`the suite, ${mode}`, async () => {
     const { status, printed, complaints } = await bench(["--iterations", "2000", "--runs", "2", "--mode", mode, "--json"]);
     assert.equal(complaints, "");

@@ -177,7 +177,10 @@ const CONFIG_NUMBER = {
   jit: 5,
 } as const;
 /** The same: the limits of the compiled tiers. */
-export const JIT_LIMIT = { chain: 6, threshold: 7, maxInsns: 8, cacheBytes: 9, cacheUnits: 10, batch: 11, maxWait: 12 } as const;
+export const JIT_LIMIT = {
+  ...{ chain: 6, threshold: 7, maxInsns: 8, cacheBytes: 9, cacheUnits: 10, batch: 11, maxWait: 12 },
+  ...{ threshold2: 13, maxInsns2: 14 },
+} as const;
 export type JitLimit = keyof typeof JIT_LIMIT;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, append: 2 } as const;
 const CONFIG_STORE = { kernel: 0, initrd: 1 } as const;

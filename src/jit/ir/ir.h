@@ -83,15 +83,23 @@ enum class Term : u8 {
   kJump,     // to succ[0]
   kBranch,   // value ? succ[0] : succ[1]
   kReenter,  // to entry number `offset`, by way of block 0, which is succ[0]
-  kExit,     // to a known address outside the unit: `offset` from the start of the page
+  kExit,     // to a known address outside the unit: `offset` from the start of the first page
   kExitTo,   // to the address `value`
 };
 
 constexpr u32 kNoBlock = ~u32{0};
 
+// A page that a unit's code lies in.
+struct CodePage {
+  s64 at = 0;                // its linear address, from that of the first entry's page
+  u64 pa = 0;                // its physical address
+  const u8* host = nullptr;  // and the host's
+};
+
 struct IrBlock {
   u32 first_insn = 0;  // in Unit::insns
   u32 insn_count = 0;  // retired by the block, its terminator included
+  u32 page = 0;        // in Unit::pages
   std::vector<Inst> insts{Inst{}};
   Term term = Term::kExit;
   Value value = 0;
@@ -105,7 +113,8 @@ struct IrBlock {
 struct Unit {
   u64 pa = 0;  // of the first entry
   CodeMode mode = CodeMode::k64;
-  std::vector<Insn> insns;      // all guest instructions, in block order; `off` is the offset in the page
+  std::vector<CodePage> pages;  // [0]: that of the first entry
+  std::vector<Insn> insns;      // all guest instructions, in block order; `off` is the offset in their page
   std::vector<IrBlock> blocks;  // [0] has no instructions and goes to the entries
   std::vector<u32> entries;     // blocks at which the unit may be entered
   // Whether block 0 has to choose.

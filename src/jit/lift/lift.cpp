@@ -98,7 +98,8 @@ Lifter::Place Lifter::begin_e(unsigned size) {
 }
 
 Value Lifter::next_address() {
-  return bin_c(IrOp::kAdd, word_, emit(IrOp::kPage, word_), static_cast<u64>(insn_->off + insn_->len));
+  return bin_c(IrOp::kAdd, word_, emit(IrOp::kPage, word_),
+               static_cast<u64>(unit_.pages[block_->page].at + insn_->off + insn_->len));
 }
 
 void Lifter::push(Value v, unsigned size) {

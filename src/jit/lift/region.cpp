@@ -1,6 +1,7 @@
 #include "jit/lift/region.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "jit/wasm/structure.h"
@@ -11,6 +12,7 @@ namespace oriel::jit {
 namespace {
 
 constexpr s64 kPageSize = 4096;
+constexpr usize kLongest = 15;  // bytes of an instruction
 
 // Control transfers that a unit can have inside itself; the three that leave it differ in whether control comes back,
 // and to where it goes. Others end it.
@@ -65,25 +67,44 @@ Flow flow_of(const Insn& i) {
 // A near branch whose operand size truncates the target is left to tier 0.
 bool plain_size(const Insn& i, CodeMode mode) { return i.osz == (mode == CodeMode::k64 ? 3 : 2); }
 
+s64 page_start(s64 offset) { return offset & -kPageSize; }
+
 struct Finder {
-  const u8* page;
+  const Surroundings& around;
   Unit& unit;
   unsigned max_insns;
-  const TargetOf& target_of;
-  std::map<s64, Insn> insns;    // by offset in the page
+  std::map<s64, s32> pages;     // in unit.pages by their distance, or kNoPage
+  std::map<s64, Insn> insns;    // by offset from the first page
   std::map<s64, bool> leaders;  // offsets at which a block begins; true: an entry
-  std::vector<s64> work, calls;
+  std::vector<s64> work;
+  std::deque<s64> calls;
   std::map<s64, u32> block_of;  // by the leader's offset
 
+  static constexpr s32 kNoPage = -1;
+  // The number of the page of an offset, or kNoPage.
+  s32 page_of(s64 offset) {
+    const s64 at = page_start(offset);
+    const auto [it, fresh] = pages.emplace(at, kNoPage);
+    CodePage page;
+    if (fresh && unit.pages.size() < kMostPages && around.page_at(at, page)) {
+      page.at = at;
+      it->second = static_cast<s32>(unit.pages.size());
+      unit.pages.push_back(page);
+    }
+    return it->second;
+  }
+  const CodePage& page(s32 n) const { return unit.pages[static_cast<usize>(n)]; }
+
   void lead(s64 offset, bool entry = false) {
-    if (offset < 0 || offset >= kPageSize) return;
+    const s32 p = page_of(offset);
+    if (p == kNoPage) return;
     const auto it = leaders.find(offset);
     if (it != leaders.end()) {
       it->second |= entry;
       return;
     }
     if (!leaders.empty()) {
-      const Target t = target_of(static_cast<u64>(offset));
+      const Target t = around.target_of(page(p).pa + static_cast<u64>(offset - page(p).at));
       if (t == Target::kNever || t == Target::kElsewhere) return;
       entry |= t == Target::kEntry;
     }
@@ -93,12 +114,22 @@ struct Finder {
 
   // Decodes from `at` until control goes elsewhere.
   void trace(s64 at) {
-    while (at < kPageSize && insns.size() < max_insns) {
+    const s32 p = page_of(at);
+    while (insns.size() < max_insns) {
       if (insns.contains(at)) return;
       Insn i;
-      const auto room = static_cast<usize>(std::min<s64>(kPageSize - at, 15));
-      if (decode(page + at, room, unit.mode, i) == DecodeStatus::kNeedBytes) return;
-      i.off = static_cast<u16>(at);
+      const s64 off = at - page(p).at;
+      const auto room = static_cast<usize>(std::min<s64>(kPageSize - off, kLongest));
+      if (decode(page(p).host + off, room, unit.mode, i) == DecodeStatus::kNeedBytes) {
+        if (room == kLongest) return;
+        const s32 second = page_of(at + kLongest);
+        if (second == kNoPage) return;
+        u8 bytes[kLongest];
+        std::copy_n(page(p).host + off, room, bytes);
+        std::copy_n(page(second).host, kLongest - room, bytes + room);
+        if (decode(bytes, kLongest, unit.mode, i) == DecodeStatus::kNeedBytes) return;
+      }
+      i.off = static_cast<u16>(off);
       const Flow flow = flow_of(i);
       if (flow == Flow::kOther) return;
       if (flow != Flow::kNone && !plain_size(i, unit.mode)) return;
@@ -115,6 +146,7 @@ struct Finder {
         case Flow::kNone: break;
         default: return;
       }
+      if (page_start(next) != page(p).at) return lead(next);
       at = next;
     }
   }
@@ -123,7 +155,7 @@ struct Finder {
     lead(entry, true);
     // What is called comes after the rest of the caller.
     for (;;) {
-      for (; work.empty() && !calls.empty(); calls.pop_back()) lead(calls.back(), true);
+      for (; work.empty() && !calls.empty(); calls.pop_front()) lead(calls.front(), true);
       if (work.empty()) break;
       const s64 at = work.back();
       work.pop_back();
@@ -159,10 +191,12 @@ struct Finder {
   void fill(u32 n, s64 at) {
     IrBlock b;
     b.first_insn = static_cast<u32>(unit.insns.size());
+    b.page = static_cast<u32>(page_of(at));
+    const s64 start = page_start(at);
     for (bool open = true; open;) {
       auto it = insns.find(at);
-      if (it == insns.end()) {
-        // What comes here was not decoded: over the page's end, beyond the limit, or for tier 0.
+      if (it == insns.end() || page_start(at) != start) {
+        // What comes here was not decoded: over the last page's end, beyond the limit, or for tier 0.
         b.term = Term::kExit;
         b.offset = at;
         break;
@@ -205,8 +239,9 @@ struct Finder {
 
 }  // namespace
 
-bool find_region(const u8* page, unsigned max_insns, const TargetOf& target_of, Unit& unit) {
-  Finder f{page, unit, max_insns, target_of, {}, {}, {}, {}, {}};
+bool find_region(const Surroundings& around, unsigned max_insns, Unit& unit) {
+  Finder f{around, unit, max_insns, {}, {}, {}, {}, {}, {}};
+  if (f.page_of(0) == Finder::kNoPage) return false;
   return f.run(static_cast<s64>(unit.pa & (kPageSize - 1)));
 }
 

@@ -137,18 +137,9 @@ Body Emitter::run() {
   }
   find_variables();
 
+  enter();
   reload();
   reload_flags();
-  w_.i32(0);
-  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.rip);
-  if (long_) {
-    w_.i64(~u64{kPageMask});
-    w_.op(kI64And);
-  } else {
-    w_.i32(~kPageMask);
-    w_.op(kI32And);
-  }
-  w_.op(kLocalSet, kPage);
   if (u_.dispatches()) {
     w_.i32(0);
     w_.memory(kI32Load, 2, at_.entry);
@@ -193,7 +184,7 @@ Body Emitter::run() {
   w_.memory(kI32Store, 2, at_.exit);
   w_.i32(0);
   page_address();
-  w_.memory(kI64Store, 3, at_.page);
+  w_.memory(kI64Store, 3, at_.left_base);
   w_.i32(kLeaveTier0);
   w_.op(kLocalSet, kEntry);
   pop();
@@ -217,7 +208,7 @@ Body Emitter::run() {
   words(16);
   ints(1);   // flag kind
   words(3);  // flag operands, page
-  ints(5);   // TLB, budget, exit, entry, at
+  ints(6);   // TLB, budget, exit, entry, jump, at
   words(1);  // linear address
   for (Type t : temps_) {
     body.uleb(1);
@@ -226,6 +217,64 @@ Body Emitter::run() {
   for (u32& hint : hints_) hint += static_cast<u32>(body.bytes.size());
   body.append(w_.bytes);
   return {std::move(body.bytes), std::move(hints_)};
+}
+
+// Before anything else: where the first page is, and whether the unit can be entered.
+void Emitter::enter() {
+  w_.i32(0);
+  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.rip);
+  if (long_) {
+    w_.i64(~u64{kPageMask});
+    w_.op(kI64And);
+  } else {
+    w_.i32(~kPageMask);
+    w_.op(kI32And);
+  }
+  if (u_.pages.size() > 1) {
+    w_.i32(0);
+    w_.memory(kI32Load, 2, at_.page);
+    page_distance();
+  }
+  w_.op(kLocalSet, kPage);
+  if (u_.pages.size() > 1) {
+    w_.i32(0);
+    w_.memory(kI64Load, 3, at_.key);
+    w_.i32(0);
+    w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCodeKeyOffset));
+    w_.op(kI64Ne);
+    w_.i32(0);
+    w_.memory(kI64Load, 3, at_.base);
+    page_address();
+    w_.op(kI64Ne);
+    w_.op(kI32Or);
+    unlikely_if();
+    w_.i32(kLeaveGo);
+    w_.op(kReturn);
+    w_.op(kEnd);
+  }
+  if (at_.countdown) {
+    w_.i32(0);
+    w_.i32(0);
+    w_.memory(kI32Load, 2, at_.countdown);
+    w_.i32(1);
+    w_.op(kI32Sub);
+    w_.op(kLocalTee, kAt);
+    w_.memory(kI32Store, 2, at_.countdown);
+    w_.op(kLocalGet, kAt);
+    w_.op(kI32Eqz);
+    unlikely_if();
+    w_.i32(kLeaveHot);
+    w_.op(kReturn);
+    w_.op(kEnd);
+  }
+}
+
+// From the page of an entry to the unit's first, so many pages before it.
+void Emitter::page_distance() {
+  w_.i32(12);
+  w_.op(kI32Shl);
+  if (long_) w_.op(kI64ExtendI32S);
+  w_.op(long_ ? kI64Sub : kI32Sub);
 }
 
 void Emitter::tree(u32 n) {
@@ -280,12 +329,12 @@ void Emitter::leave(Leave how) {
 }
 
 void Emitter::leave_tier0(const Inst& i) {
-  w_.i32(static_cast<u32>(i.guest) << kExitShift | u_.insns[b_->first_insn + i.guest].off);
+  w_.i32(b_->page << kExitPageShift | static_cast<u32>(i.guest) << kExitShift | u_.insns[b_->first_insn + i.guest].off);
   w_.op(kLocalSet, kExit);
   w_.op(kBr, labels_.size() - 2);
 }
 
-// The instruction at an offset from the page is the next.
+// The instruction at an offset from the first page is the next.
 void Emitter::go_to(s64 offset) {
   w_.op(kLocalGet, kPage);
   if (long_) {
@@ -318,12 +367,12 @@ void Emitter::find_entry() {
   w_.op(kI32And);
   w_.i32(std::countr_zero(sizeof(Jump)));
   w_.op(kI32Shl);
-  w_.op(kLocalTee, kEntry);
+  w_.op(kLocalTee, kJump);
   // In 32-bit code, which the key says it is, the upper half is 0.
   w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.jumps + static_cast<u32>(offsetof(Jump, lin)));
   w_.op(kLocalGet, kLinear);
   w_.op(long_ ? kI64Eq : kI32Eq);
-  w_.op(kLocalGet, kEntry);
+  w_.op(kLocalGet, kJump);
   w_.memory(kI64Load, 3, at_.jumps + static_cast<u32>(offsetof(Jump, key)));
   w_.i32(0);
   w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCodeKeyOffset));
@@ -331,7 +380,7 @@ void Emitter::find_entry() {
   w_.op(kI32And);
   w_.op(kIf, kWasmVoid);
   push(Label::kOther);
-  w_.op(kLocalGet, kEntry);
+  w_.op(kLocalGet, kJump);
   w_.memory(kI32Load, 2, at_.jumps + static_cast<u32>(offsetof(Jump, code)));
   w_.op(kLocalTee, kEntry);
   w_.i32((1u << kSlotShift) - 1);
@@ -344,6 +393,26 @@ void Emitter::find_entry() {
   w_.i32(kSlotShift);
   w_.op(kI32ShrU);
   w_.op(kI32Eqz);
+  // At the linear address at which it runs.
+  w_.op(kLocalGet, kLinear);
+  if (long_) {
+    w_.i64(~u64{kPageMask});
+    w_.op(kI64And);
+  } else {
+    w_.i32(~kPageMask);
+    w_.op(kI32And);
+  }
+  w_.op(kLocalGet, kPage);
+  if (u_.pages.size() > 1) {
+    w_.op(long_ ? kI64Sub : kI32Sub);
+    w_.op(kLocalGet, kJump);
+    w_.memory(kI32Load, 2, at_.jumps + static_cast<u32>(offsetof(Jump, page)));
+    page_distance();
+    w_.op(long_ ? kI64Eqz : kI32Eqz);
+  } else {
+    w_.op(long_ ? kI64Eq : kI32Eq);
+  }
+  w_.op(kI32And);
   w_.op(kBrIf, depth_of(0, 0));
   pop();
   w_.op(kEnd);

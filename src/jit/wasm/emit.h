@@ -7,10 +7,14 @@ namespace oriel::jit {
 
 // Addresses in the linear memory that compiled code uses.
 struct Addresses {
-  u32 gpr, rip, tlb;        // fields of Cpu; `tlb` holds a pointer
-  u32 cpu;                  // Cpu itself, for state by offset
-  u32 budget, exit, entry;  // fields of JitState
-  u32 flag_kind, flag_a, flag_b, page;
+  u32 gpr, rip, tlb;  // fields of Cpu; `tlb` holds a pointer
+  // The unit's own 64-bit words, where it has more than one page: it may be entered while Cpu::code_key is `key`, with
+  // its first page at `base`.
+  u32 key, base;
+  u32 cpu;                        // Cpu itself, for state by offset
+  u32 budget, exit, entry, page;  // fields of JitState
+  u32 flag_kind, flag_a, flag_b, left_base;
+  u32 countdown;          // of entries, at whose 0 the unit is left (kLeaveHot); 0: none
   u32 jumps;              // BlockCache::jumps(); 0: units do not go on to one another by themselves
   u32 sites, site_bytes;  // the unit's array of Sites, one for each Step
 };
@@ -22,14 +26,16 @@ constexpr unsigned kSlotShift = 12;
 // JitState. It is entered in the same state, with Cpu::rip the entry's address.
 enum Leave : u32 {
   kLeaveGo = 0,  // between instructions; Cpu::rip says where. Not in the jump cache as compiled
-  // Tier 0 executes a guest instruction of the page JitState::page. JitState::exit is its offset there, and shifted by
-  // kExitShift how many of its block retired before it.
+  // Tier 0 executes a guest instruction. JitState::exit is its offset in its page, shifted by kExitShift how many of
+  // its block retired before it, and by kExitPageShift the page's number in the unit; JitState::base is the first
+  // page's linear address.
   kLeaveTier0 = 1,
   kLeaveBudget = 2,  // as kLeaveGo, and fewer instructions may retire than the unit needs at this place
   kLeaveStep = 3,    // a step by tier 0 ended in something that the run loop must look at
+  kLeaveHot = 4,     // nothing was done: Addresses::countdown came to 0
 };
 
-constexpr unsigned kExitShift = 12;
+constexpr unsigned kExitShift = 12, kExitPageShift = 22;
 
 // The functions that a unit calls, by their numbers in the module.
 enum Import : u32 {

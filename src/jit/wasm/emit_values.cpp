@@ -36,7 +36,7 @@ void Emitter::block(u32 n) {
     w_.op(kI32LtS);
     unlikely_if();
     push(Label::kOther);
-    go_to(u_.insns[b_->first_insn].off);
+    go_to(u_.pages[b_->page].at + u_.insns[b_->first_insn].off);
     leave(kLeaveBudget);
     pop();
     w_.op(kEnd);

@@ -15,6 +15,7 @@ enum Local : u32 {
   kBudget,            // i32: instructions that may still retire
   kExit,              // i32: JitState::exit
   kEntry,             // i32: a TLB entry; where the unit is left, how (Leave)
+  kJump,              // i32: offset of an entry of the jump cache
   kAt,                // i32: the number of the entry at which the unit is entered
   kLinear,            // w: the address being looked up; where the unit is left, that of the next instruction
   kFirstTemp,
@@ -56,6 +57,8 @@ class Emitter {
   void sync_x87();
   void reload_x87();
   void store_budget();
+  void enter();
+  void page_distance();
   void find_entry();
   void chain();
 

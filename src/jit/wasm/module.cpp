@@ -125,9 +125,9 @@ std::vector<u8> chain_module(const Addresses& at) {
   exports.uleb(0);
   section(out, kExports, exports);
 
-  enum : u32 { kLin, kEntry };
+  enum : u32 { kLin, kEntry, kJump };
   body.uleb(1);
-  body.uleb(1);
+  body.uleb(2);
   body.u8_(kWasmI32);
   // The index: the low bits xored with those above.
   body.op(kLocalGet, kLin);
@@ -140,24 +140,28 @@ std::vector<u8> chain_module(const Addresses& at) {
   body.op(kI32And);
   body.i32(std::countr_zero(sizeof(Jump)));
   body.op(kI32Shl);
-  body.op(kLocalTee, kEntry);
+  body.op(kLocalTee, kJump);
   body.memory(kI64Load, 3, at.jumps + offsetof(Jump, lin));
   body.op(kLocalGet, kLin);
   body.op(kI64Eq);
-  body.op(kLocalGet, kEntry);
+  body.op(kLocalGet, kJump);
   body.memory(kI64Load, 3, at.jumps + offsetof(Jump, key));
   body.i32(0);
   body.memory(kI64Load, 3, at.cpu + static_cast<u32>(kCodeKeyOffset));
   body.op(kI64Eq);
   body.op(kI32And);
   body.op(kIf, kWasmVoid);
-  body.op(kLocalGet, kEntry);
+  body.op(kLocalGet, kJump);
   body.memory(kI32Load, 2, at.jumps + offsetof(Jump, code));
   body.op(kLocalTee, kEntry);
   body.op(kIf, kWasmVoid);
   body.i32(0);
   body.op(kLocalGet, kEntry);
   body.memory(kI32Store, 2, at.entry);
+  body.i32(0);
+  body.op(kLocalGet, kJump);
+  body.memory(kI32Load, 2, at.jumps + offsetof(Jump, page));
+  body.memory(kI32Store, 2, at.page);
   body.op(kLocalGet, kEntry);
   body.i32(kSlotShift);
   body.op(kI32ShrU);

@@ -54,6 +54,7 @@ enum WasmOp : u8 {
   kI32LtS = 0x48,
   kI32LtU = 0x49,
   kI32GeU = 0x4f,
+  kI64Eqz = 0x50,
   kI64Eq = 0x51,
   kI64Ne = 0x52,
   kI32Add = 0x6a,
@@ -64,6 +65,7 @@ enum WasmOp : u8 {
   kI32Xor = 0x73,
   kI32Shl = 0x74,
   kI32ShrU = 0x76,
+  kI64Sub = 0x7d,
   kI64Add = 0x7c,
   kI64And = 0x83,
   kI64Or = 0x84,
@@ -71,6 +73,7 @@ enum WasmOp : u8 {
   kI64Shl = 0x86,
   kI64ShrU = 0x88,
   kI32WrapI64 = 0xa7,
+  kI64ExtendI32S = 0xac,
   kI64ExtendI32U = 0xad,
 };
 
