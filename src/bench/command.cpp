@@ -25,8 +25,10 @@ std::unique_ptr<Case> Case::create(Host& host, const Options& o, usize index, st
   if (o.raw.empty()) c->entry_ = o.entries[index];
   c->bits_ = c->entry_ ? c->entry_->bits : o.bits;
   c->name_ = c->entry_ ? c->entry_->full_name() : o.raw;
-  c->machine_ = PayloadMachine::create(
-      host, {c->entry_ ? c->entry_->code() : std::move(raw), c->bits_, o.mode != Mode::kInterpreter, o.mode == Mode::kJitOpt, ram}, error);
+  c->machine_ = PayloadMachine::create(host,
+                                       {c->entry_ ? c->entry_->code() : std::move(raw), c->bits_,
+                                        o.mode != Mode::kInterpreter, o.mode == Mode::kJitOpt, ram},
+                                       error);
   if (!c->machine_) {
     error = c->name_ + ": " + error;
     return nullptr;

@@ -220,7 +220,8 @@ bool parse_options(const std::vector<std::string>& args, bool can_compile, Optio
   }
   if (o.help) return true;
   if (o.mode != Mode::kInterpreter && !can_compile) {
-    error = std::string("--mode jit_") + (o.mode == Mode::kJitOpt ? "opt" : "baseline") + ": the native command has no WebAssembly engine; use --host node";
+    error = std::string("--mode jit_") + (o.mode == Mode::kJitOpt ? "opt" : "baseline") +
+            ": the native command has no WebAssembly engine; use --host node";
     return false;
   }
   if (o.raw.empty())

@@ -6,6 +6,7 @@
 #include "jit/ir/flags.h"
 #include "jit/lift/lift.h"
 #include "jit/lift/region.h"
+#include "jit/opt/opt.h"
 
 namespace oriel::jit {
 
@@ -16,6 +17,8 @@ constexpr u32 kNever = ~u32{0};
 constexpr u32 kPatience = 200, kSoon = 4;
 // A unit is dropped when its pages were so often not where it needs them.
 constexpr u32 kMostFails = 50;
+// So many instructions apart, ranges that cannot be probed at once are no reason to give that up.
+constexpr u64 kFailDistance = 10'000;
 // What an engine holds for a module besides its code, and for each byte of WebAssembly (its own copy, the code of the
 // baseline compiler, and for some of it that of the optimising one): V8, measured.
 constexpr u64 kModuleBytes = 100 << 10, kBytesPerByte = 6;
@@ -117,7 +120,13 @@ std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
   if (!find_region(around, config_.max_insns, *unit)) return nullptr;
   order_blocks(*unit);
   lift(*unit);
+  optimise_ir(*unit);
   return unit;
+}
+
+void Jit::optimise_ir(Unit& unit) const {
+  if (config_.group && !ungrouped_.contains(unit.pa)) group_probes(unit);
+  drop_dead_sets(unit);
 }
 
 std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
@@ -137,6 +146,7 @@ std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
   if (!find_region(around, config_.max_insns2, *unit)) return nullptr;
   order_blocks(*unit);
   lift(*unit);
+  optimise_ir(*unit);
   return unit;
 }
 
@@ -525,15 +535,33 @@ u32 Jit::step(Site* site, u64 page) {
   return 1;
 }
 
-u32 Jit::fill(u64 lin, u32 size_and_write) {
-  const bool write = size_and_write & 0x100;
-  const u64 last = lin + (u64{1} << (size_and_write & 0xff)) - 1;
+u32 Jit::fill(u64 lin, u32 what) {
+  const bool any_write = what & kFillAnyWrite;
   stats_.fills++;
-  if (((lin ^ last) & ~kPageOff) || c_.mmu == kMmuAlign || (c_.long64() && !c_.canonical(lin))) return 0;
-  u64 pa;
-  if (!c_.fill(lin, write ? Cpu::kWrite : Cpu::kRead, c_.mmu, pa)) return 0;
-  const TlbEntry& e = c_.tlb[tlb_index(lin)];
-  return (write ? e.wtag : e.rtag) == (lin & ~kPageOff);
+  if (c_.mmu == kMmuAlign || (c_.long64() && !c_.canonical(lin))) return 0;
+  bool ok = !((lin ^ (lin + (what & kFillBytes))) & ~kPageOff);
+  if (ok) {
+    u64 pa;
+    if (!c_.fill(lin, what & kFillWrite ? Cpu::kWrite : Cpu::kRead, c_.mmu, pa)) return 0;
+    const TlbEntry& e = c_.tlb[tlb_index(lin)];
+    ok = (any_write ? e.wtag : e.rtag) == (lin & ~kPageOff);
+  }
+  if (!ok && (what & kFillRange)) parted();
+  return ok;
+}
+
+// Accesses that share a probe could not.
+void Jit::parted() {
+  stats_.group_fails++;
+  CompiledUnit& u = *by_slot_.at(c_.jit.entry >> kSlotShift);
+  if (u.group_fails++ == 0) u.group_failed_at = c_.icount;
+  if (u.group_fails < kMostFails) return;
+  const bool often = c_.icount - u.group_failed_at < kMostFails * kFailDistance;
+  u.group_fails = 0;
+  if (!often) return;
+  for (const Entry& e : u.entries) ungrouped_.insert(e.pa);
+  for (const auto& owner : pages_[frame(u.pages[0].pa)])
+    if (owner.get() == &u) return drop(owner);
 }
 
 u32 Jit::condition(u32 kind, u64 a, u64 b, u32 cc) {
@@ -571,6 +599,7 @@ std::string Jit::stats_json() const {
       .number("instructions_total", stats_.retired)
       .number("runs_total", stats_.runs)
       .number("mapping_fail_total", stats_.mapping_fails)
+      .number("group_fail_total", stats_.group_fails)
       .number("deopt_total", stats_.deopts)
       .number("steps_total", stats_.steps)
       .number("fills_total", stats_.fills)

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "cpu/blocks.h"
@@ -33,7 +34,7 @@ class Jit final : public CompiledCode {
   };
   struct Stats {
     TierStats tier[2];
-    u64 lookup_hits = 0, lookup_misses = 0, evictions = 0, invalidations = 0, mapping_fails = 0;
+    u64 lookup_hits = 0, lookup_misses = 0, evictions = 0, invalidations = 0, mapping_fails = 0, group_fails = 0;
     u64 retired = 0, runs = 0, deopts = 0, steps = 0, fills = 0, conditions = 0, simd_calls = 0;
   };
 
@@ -49,7 +50,7 @@ class Jit final : public CompiledCode {
   void all_dropped() override;
 
   // Called by compiled code (emit.h: Import).
-  u32 fill(u64 lin, u32 size_and_write);
+  u32 fill(u64 lin, u32 what);
   u32 step(Site* site, u64 page);
   u32 condition(u32 kind, u64 a, u64 b, u32 cc);
   u32 commit(u32 kind, u64 a, u64 b);
@@ -86,8 +87,10 @@ class Jit final : public CompiledCode {
     // is `key`. Compiled code looks at both.
     u64 base = 0, key = ~u64{0};
     u32 insns = 0;
-    u32 countdown = 0;      // compiled code counts its entries
-    u32 mapping_fails = 0;  // how often the pages were not where the unit needs them
+    u32 countdown = 0;        // compiled code counts its entries
+    u32 group_fails = 0;      // how often accesses that share a probe could not, since
+    u64 group_failed_at = 0;  // this count of instructions
+    u32 mapping_fails = 0;    // how often the pages were not where the unit needs them
     Module* module;
     std::vector<Entry> entries;  // blocks have their addresses: none is added later
     std::vector<Site> sites;     // so has compiled code
@@ -111,6 +114,8 @@ class Jit final : public CompiledCode {
   // Compiles what is at rip, where a unit of tier 1 is entered often, together with what it calls.
   void optimise();
   void note_hot(Block& b);
+  void optimise_ir(Unit& unit) const;
+  void parted();
   bool is_pending(u64 pa, CodeMode mode) const;
   void compile_pending();
   void install(Units units, const std::vector<Body>& bodies);
@@ -145,6 +150,7 @@ class Jit final : public CompiledCode {
   std::vector<std::unique_ptr<Module>> modules_;
   Units dropped_;  // one of them may be running
   std::vector<u32> free_slots_;
+  std::unordered_set<u64> ungrouped_;  // physical addresses of entries whose units do not share probes
   u64 used_bytes_ = 0;
   u32 used_units_ = 0;  // slots held, those of dropped units in modules that live on among them
   u64 epoch_ = 1;

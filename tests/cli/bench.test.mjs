@@ -105,7 +105,7 @@ for (const host of HOSTS) {
     test("by seconds: as many iterations as that takes, the same for each run", async () => {
       const { results } = await json(host, ["alu64", "--seconds", "0.05", "--runs", "4"]);
       assert.equal(results.length, 1);
-      assert.ok(results[0].iterations > 1000);
+      assert.ok(Number.isInteger(results[0].iterations) && results[0].iterations > 0);
       assert.equal(results[0].seconds_runs.length, 4);
     });
 

@@ -8,6 +8,7 @@
 #include "jit/ir/flags.h"
 #include "jit/lift/lift.h"
 #include "jit/lift/region.h"
+#include "jit/opt/opt.h"
 #include "jit/wasm/emit.h"
 #include "support/check.h"
 #include "support/stub_bus.h"
@@ -32,6 +33,8 @@ bool make(const std::vector<u8>& page, u64 entry, CodeMode mode, unsigned max_in
   if (!find_region(around(page, [](u64) { return Target::kSeen; }), max_insns, unit)) return false;
   order_blocks(unit);
   lift(unit);
+  group_probes(unit);
+  drop_dead_sets(unit);
   return true;
 }
 
@@ -111,6 +114,72 @@ void test_entries() {
       CHECK(less.insns.size() == (stop == 5 ? 1 : 4) && less.entries.size() == (stop == 5 ? 1u : 2u));
     }
   }
+}
+
+unsigned count(const std::string& text, const std::string& part) {
+  unsigned n = 0;
+  for (usize at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) n++;
+  return n;
+}
+
+void test_group_probes() {
+  // mov eax, [esp+8]; push eax; add [esp+4], eax; mov ecx, [eax+4]; mov [eax], ecx; ret: what ESP points to is one
+  // range of 12 bytes, which is written, the return address in it; what EAX points to another.
+  const std::initializer_list<u8> code = {0x8b, 0x44, 0x24, 8, 0x50, 0x01, 0x44, 0x24,
+                                          4,    0x8b, 0x48, 4, 0x89, 0x08, 0xc3};
+  Unit unit;
+  CHECK(make(page_with(code), 0, CodeMode::k32, 100, unit));
+  const std::string text = print(unit);
+  CHECK(count(text, "= probe") == 2 && count(text, "= offset") == 4);
+  const Inst *stack = nullptr, *other = nullptr;
+  for (const Inst& i : unit.blocks[1].insts)
+    if (i.op == IrOp::kProbe) (stack ? other : stack) = &i;
+  CHECK(stack && stack->imm == 0 && stack->imm2 == probe_range(12, 16, true));
+  CHECK(other && other->imm == 0 && other->imm2 == probe_range(4, 8, true));
+  if (g_failed) std::printf("%s", text.c_str());
+  // Too far apart; from another register; behind CPUID, which is a step.
+  for (const auto& apart :
+       {std::vector<u8>{0x8b, 0x03, 0x8b, 0x4b, 0x7f, 0xc3}, std::vector<u8>{0x8b, 0x03, 0x8b, 0x0f, 0xc3},
+        std::vector<u8>{0x8b, 0x33, 0x0f, 0xa2, 0x8b, 0x3b, 0xc3}}) {
+    std::vector<u8> page(4096, 0xcc);
+    std::copy(apart.begin(), apart.end(), page.begin());
+    Unit none;
+    CHECK(make(page, 0, CodeMode::k32, 100, none));
+    CHECK(count(print(none), "= offset") == 0);
+  }
+}
+
+void test_pages() {
+  // Page 0 calls page 2 and falls into page 1 by an instruction that lies in both; page 3 is not to be had.
+  std::vector<u8> pages(3 * 4096, 0xcc);
+  const std::initializer_list<u8> main = {0xe8, 0, 0x10, 0, 0, 0xb8, 1, 2, 3, 4, 0xc3};  // call; mov eax, imm32; ret
+  std::copy(main.begin(), main.end(), pages.begin() + 0xff8);
+  const std::initializer_list<u8> callee = {0x40, 0xe9, 0xfd, 0x0f, 0, 0};  // inc eax; jmp page 3
+  std::copy(callee.begin(), callee.end(), pages.begin() + 0x1ffd);
+  Unit unit;
+  unit.pa = 0x5ff8;
+  unit.mode = CodeMode::k32;
+  const Surroundings around = {[&pages](s64 at, CodePage& p) {
+                                 p.pa = 0x5000 + static_cast<u64>(at) * 4;  // not side by side
+                                 p.host = pages.data() + at;
+                                 return at >= 0 && at < 0x3000;
+                               },
+                               [](u64) { return Target::kSeen; }};
+  CHECK(find_region(around, 100, unit));
+  order_blocks(unit);
+  CHECK(unit.pages.size() == 3 && unit.insns.size() == 5);
+  for (const IrBlock& b : unit.blocks)
+    for (u32 n = 0; n < b.insn_count; n++) {
+      const Insn& i = unit.insns[b.first_insn + n];
+      const s64 at = unit.pages[b.page].at + i.off;
+      CHECK(at == 0xff8 || at == 0xffd || at == 0x1002 || at == 0x1ffd || at == 0x1ffe);
+      CHECK(at != 0xffd || (i.len == 5 && i.imm == 0x04030201));
+    }
+  lift(unit);
+  const std::string text = print(unit);
+  CHECK(text.find("page+12288") != std::string::npos);  // 0x3000
+  CHECK(!emit(unit, {}).bytes.empty());
+  if (g_failed) std::printf("%s", text.c_str());
 }
 
 void test_refused() {
@@ -230,6 +299,8 @@ int main() {
   test_x87();
   test_irreducible();
   test_entries();
+  test_group_probes();
+  test_pages();
   test_refused();
   test_simd();
   test_random(400);

@@ -179,7 +179,7 @@ const CONFIG_NUMBER = {
 /** The same: the limits of the compiled tiers. */
 export const JIT_LIMIT = {
   ...{ chain: 6, threshold: 7, maxInsns: 8, cacheBytes: 9, cacheUnits: 10, batch: 11, maxWait: 12 },
-  ...{ threshold2: 13, maxInsns2: 14 },
+  ...{ threshold2: 13, maxInsns2: 14, group: 15 },
 } as const;
 export type JitLimit = keyof typeof JIT_LIMIT;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, append: 2 } as const;

@@ -120,7 +120,8 @@ enum class ConfigNumber : u32 {
   kJitBatch,
   kJitMaxWait,
   kJitThreshold2,
-  kJitMaxInsns2
+  kJitMaxInsns2,
+  kJitGroup
 };
 enum class ConfigBlob : u32 { kBios, kVgaBios, kAppend };
 enum class ConfigStore : u32 { kKernel, kInitrd };
@@ -141,6 +142,7 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kJitCacheUnits: c.jit_limits.cache_units = static_cast<u32>(value); break;
     case ConfigNumber::kJitBatch: c.jit_limits.batch = static_cast<u32>(value); break;
     case ConfigNumber::kJitMaxWait: c.jit_limits.max_wait = static_cast<u64>(value); break;
+    case ConfigNumber::kJitGroup: c.jit_limits.group = value != 0; break;
     case ConfigNumber::kJitThreshold2: c.jit_limits.threshold2 = static_cast<u32>(value); break;
     case ConfigNumber::kJitMaxInsns2: c.jit_limits.max_insns2 = static_cast<u32>(value); break;
   }

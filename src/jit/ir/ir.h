@@ -77,6 +77,11 @@ struct Inst {
   }
 };
 
+// Probe: a range of `bytes` (at most 4096) that begins `before` bytes before the address; any of it may be written.
+constexpr u64 probe_range(u32 before, u32 bytes, bool writes) {
+  return u64{bytes} | u64{before} << 16 | (writes ? u64{1} << 32 : 0);
+}
+
 // How a block ends.
 enum class Term : u8 {
   kEnter,    // block 0 only: to the entry that JitState::entry names

@@ -234,10 +234,13 @@ void Lifter::flags_to_cpu() {
   flags_.known = true;
 }
 
-// Whether every flag is written in this block before anything can read it or leave.
-bool Lifter::flags_dead_after() const {
-  for (u32 k = guest_ + 1u; k < block_->insn_count; k++) {
-    const Insn& i = unit_.insns[block_->first_insn + k];
+bool Lifter::flags_dead_after() const { return flags_dead_from(*block_, guest_ + 1u, kBlocksAhead); }
+
+// Whether every flag is written from an instruction of a block on, or in the blocks that it jumps to, before anything
+// can read it or leave.
+bool Lifter::flags_dead_from(const IrBlock& b, u32 first, unsigned blocks) const {
+  for (u32 k = first; k < b.insn_count; k++) {
+    const Insn& i = unit_.insns[b.first_insn + k];
     if (i.flags & kInsnMem) return false;
     switch (i.op) {
       // clang-format off
@@ -250,13 +253,16 @@ bool Lifter::flags_dead_after() const {
         return true;
       REGISTERS(MOV_EvGv): REGISTERS(MOV_GvEv): REGISTERS(NOT_Ev): REGISTERS(MOVZX_GvEb): REGISTERS(MOVZX_GvEw):
       case OP_MOV_ZvIv_d: case OP_MOV_ZvIv_q: case OP_BSWAP_Zv_d: case OP_BSWAP_Zv_q: case OP_ROL_EvIb: case OP_ROR_EvIb:
+      case OP_JMP_Jb: case OP_JMP_Jz:
         break;
 #undef REGISTERS
       // clang-format on
       default : return false;
     }
   }
-  return false;
+  if (!blocks || b.term != Term::kJump) return false;
+  const IrBlock& next = unit_.blocks[b.succ[0]];
+  return !next.checkpoint && flags_dead_from(next, 0, blocks - 1);
 }
 
 // ---- blocks --------------------------------------------------------------------------------------
@@ -300,30 +306,8 @@ void Lifter::block(u32 n) {
   flag_out_[n] = flags_;
 }
 
-namespace {
-
-// Within a block: what is written to a flag or XMM variable and written again before anything can read it.
-void drop_dead_flags(IrBlock& b) {
-  bool dead[64] = {};
-  for (usize n = b.insts.size(); n-- > 0;) {
-    Inst& i = b.insts[n];
-    if (info(i.op).flags & kLeaves) {
-      for (bool& d : dead) d = false;
-    } else if (i.op == IrOp::kGet) {
-      dead[i.imm] = false;
-    } else if (i.op == IrOp::kSet && i.imm >= kVarFlagKind) {
-      const u64 var = i.imm;
-      if (dead[var]) i = Inst{};
-      dead[var] = true;
-    }
-  }
-}
-
-}  // namespace
-
 void Lifter::run() {
   for (u32 n = 0; n < unit_.blocks.size(); n++) block(n);
-  for (IrBlock& b : unit_.blocks) drop_dead_flags(b);
 }
 
 bool Lifter::insn() { return insn_control() || insn_int() || insn_bits(); }

@@ -90,7 +90,9 @@ class Lifter {
   Value known_condition(unsigned cc);  // 0 where the general way must be taken
   Value carry();
   void flags_to_cpu();
+  static constexpr unsigned kBlocksAhead = 3;
   bool flags_dead_after() const;
+  bool flags_dead_from(const IrBlock& b, u32 first, unsigned blocks) const;
 
   Value compared_condition(unsigned cc);
 

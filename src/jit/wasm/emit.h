@@ -37,6 +37,10 @@ enum Leave : u32 {
 
 constexpr unsigned kExitShift = 12, kExitPageShift = 22;
 
+// The second argument of `fill`: how many bytes are looked at, less 1, whether the access at hand writes or any of them
+// may, and whether there are more than the access at hand (group_probes()).
+enum Fill : u32 { kFillBytes = 0xfff, kFillWrite = 1 << 12, kFillAnyWrite = 1 << 13, kFillRange = 1 << 14 };
+
 // The functions that a unit calls, by their numbers in the module.
 enum Import : u32 {
   kImportFill,

@@ -24,7 +24,8 @@ void Emitter::count_uses() {
     const bool needed = state_[n].uses || !(info(i.op).flags & kPure);
     if (!needed || i.op == IrOp::kNop) continue;
     const Value operands[3] = {i.a, i.b, i.c};
-    for (unsigned k = 0; k < info(i.op).arity; k++) state_[operands[k]].uses++;
+    for (unsigned k = 0; k < info(i.op).arity; k++)
+      state_[operands[k]].uses += i.op == IrOp::kOffset ? state_[n].uses : 1;
   }
 }
 
@@ -89,6 +90,7 @@ void Emitter::inst(Value v) {
       w_.op(kLocalSet, local_of(i.imm));
       return;
     case IrOp::kProbe: probe(i); break;
+    case IrOp::kOffset: return;  // part of what uses it
     case IrOp::kLoadAt: load_at(i); break;
     case IrOp::kStoreAt: return store_at(i);
     case IrOp::kFpSlow:
@@ -192,6 +194,10 @@ void Emitter::compute(Value v) {
       return i.type == Type::kI64 ? w_.i64(i.imm) : w_.i32(static_cast<u32>(i.imm));
     case IrOp::kGet: return w_.op(kLocalGet, local_of(i.imm));
     case IrOp::kPage: return w_.op(kLocalGet, kPage);
+    case IrOp::kOffset:
+      value(i.a);
+      w_.i32(static_cast<u32>(i.imm));
+      return w_.op(kI32Add);
     case IrOp::kAndThen:
       value(i.a);
       unlikely_if(kWasmI32);
@@ -276,9 +282,15 @@ void Emitter::compute(Value v) {
 // The host address: the TLB entry's tag must be the page of the first byte and of the last.
 void Emitter::probe(const Inst& i) {
   const bool write = i.imm != 0;
-  const u32 tag = write ? offsetof(TlbEntry, wtag) : offsetof(TlbEntry, rtag);
-  const u32 last = (1u << i.size) - 1;
+  const u32 bytes = i.imm2 ? i.imm2 & 0xffff : 1u << i.size, before = i.imm2 >> 16 & 0xffff;
+  const bool any_write = write || i.imm2 >> 32;
+  const u32 tag = any_write ? offsetof(TlbEntry, wtag) : offsetof(TlbEntry, rtag);
+  const u32 last = bytes - 1;
   value(i.a);
+  if (before) {
+    long_ ? w_.i64(before) : w_.i32(before);
+    w_.op(long_ ? kI64Sub : kI32Sub);
+  }
   w_.op(kLocalTee, kLinear);
   constexpr u32 kShift = 12 - std::bit_width(sizeof(TlbEntry)) + 1;
   if (long_) {
@@ -319,7 +331,7 @@ void Emitter::probe(const Inst& i) {
   push(Label::kOther);
   w_.op(kLocalGet, kLinear);
   if (!long_) w_.op(kI64ExtendI32U);
-  w_.i32(i.size | (write ? 0x100u : 0));
+  w_.i32(last | (write ? kFillWrite : 0) | (any_write ? kFillAnyWrite : 0) | (i.imm2 ? kFillRange : 0));
   w_.op(kCallOp, kImportFill);
   w_.op(kI32Eqz);
   unlikely_if();
@@ -334,21 +346,34 @@ void Emitter::probe(const Inst& i) {
   w_.op(kLocalGet, kEntry);
   w_.memory(kI32Load, 2, offsetof(TlbEntry, addend));
   w_.op(kI32Add);
+  if (before) {
+    w_.i32(before);
+    w_.op(kI32Add);
+  }
+}
+
+// Pushes a host address but for an offset that the access can add: that.
+u32 Emitter::host_address(Value v) {
+  const Inst& i = b_->insts[v];
+  if (i.op != IrOp::kOffset || static_cast<s64>(i.imm) < 0) return value(v), 0;
+  value(i.a);
+  release(v);
+  return static_cast<u32>(i.imm);
 }
 
 void Emitter::load_at(const Inst& i) {
   static constexpr u8 ops[4] = {kI32Load8U, kI32Load16U, kI32Load, kI64Load};
-  value(i.a);
-  if (i.type == Type::kV128) return v128_load(w_, i.size, 0);
-  w_.memory(ops[i.size], 0, 0);
+  const u32 offset = host_address(i.a);
+  if (i.type == Type::kV128) return v128_load(w_, i.size, offset);
+  w_.memory(ops[i.size], 0, offset);
 }
 
 void Emitter::store_at(const Inst& i) {
   static constexpr u8 ops[4] = {kI32Store8, kI32Store16, kI32Store, kI64Store};
-  value(i.a);
+  const u32 offset = host_address(i.a);
   value(i.b);
-  if (i.type == Type::kV128) return v128_store(w_, i.size, 0);
-  w_.memory(ops[i.size], 0, 0);
+  if (i.type == Type::kV128) return v128_store(w_, i.size, offset);
+  w_.memory(ops[i.size], 0, offset);
 }
 
 // ---- floating point --------------------------------------------------------------------------------

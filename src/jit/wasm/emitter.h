@@ -93,6 +93,7 @@ class Emitter {
   u32 new_temp(Type t);
   void release(Value v);
   void probe(const Inst& i);
+  u32 host_address(Value v);
   void load_at(const Inst& i);
   void store_at(const Inst& i);
   void fp_slow(const Inst& i);
