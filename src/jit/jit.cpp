@@ -447,9 +447,10 @@ Jit::Entry* Jit::usable(Entry* e, u64 lin) {
 bool Jit::bind(CompiledUnit& u, u64 base) {
   if (u.pages.size() == 1) return true;
   if (u.key == c_.code_key) return u.base == base;
-  for (usize n = 1; n < u.pages.size(); n++) {
+  // All of them: the entry may be in any.
+  for (const CodePage& page : u.pages) {
     u64 pa;
-    if (!c_.peek_fetch((base + static_cast<u64>(u.pages[n].at)) & c_.lin_mask, pa) || pa != u.pages[n].pa) return false;
+    if (!c_.peek_fetch((base + static_cast<u64>(page.at)) & c_.lin_mask, pa) || pa != page.pa) return false;
   }
   u.key = c_.code_key;
   u.base = base;
