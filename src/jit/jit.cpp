@@ -273,7 +273,10 @@ void Jit::install(Units units, const std::vector<Body>& bodies) {
         attach(e, *b);
     }
     note_code(*u);
-    for (const CodePage& page : u->pages) pages_[frame(page.pa)].push_back(units[n]);
+    for (const CodePage& page : u->pages) {
+      Units& list = pages_[frame(page.pa)];
+      if (list.empty() || list.back() != units[n]) list.push_back(units[n]);  // a page may be mapped in it twice
+    }
   }
   modules_.push_back(std::move(module));
   make_room();

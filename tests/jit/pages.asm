@@ -31,6 +31,7 @@ main:
   mov rsi_, CONST + BEGINS
 .call:
   call rsi_
+  fnstenv [DATA + 4 * PAGE]      ; where the last x87 instruction was
   test ebx, 0xfff
   jnz .same
   mov edx, [PTD + 8]
@@ -56,6 +57,8 @@ function:
   ret
 function_end:
 first:
+  fldz
+  fstp st0
   xor eax, 0x55aa1234
   ret
 first_end:

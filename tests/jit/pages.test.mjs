@@ -15,7 +15,7 @@ for (const bits of [32, 64]) {
     const image = assemble(`%define BITS_ ${bits}\n${source}`, dir);
     const interpreted = await hashes(image, "off", dir);
     assert.ok(interpreted.text.split("\n").length > 100, interpreted.text);
-    for (const jit of ["threshold2=50", "threshold2=50,chain=0"]) {
+    for (const jit of ["threshold2=50", "threshold2=51", "threshold2=51,chain=0"]) {
       const stats = path.join(dir, "stats.json");
       const compiled = await hashes(image, jit, dir, ["--stats", `json:${stats}`]);
       assert.deepEqual(compiled, interpreted);

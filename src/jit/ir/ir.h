@@ -55,9 +55,10 @@ enum Var : u8 {
   kVarX87Last = 56,  // of the last instruction FOP, and from kX87OffShift on its offset in the page; 0: as in Cpu
   kVarX87Seg = 57,   // where in Cpu the selector of its operand is; 0: FDS and FDP are as in Cpu
   kVarX87Ea = 58,    // FDP
+  kVarX87Page = 59,  // beside kVarX87Last, where a unit has several pages: how many behind the first
 };
 
-constexpr u64 kX87Variables = u64{0xff} << kVarX87Top;
+constexpr u64 kX87Variables = u64{0x1ff} << kVarX87Top;
 constexpr unsigned kX87OffShift = 11;
 
 // A value's number in its block. 0 is a Nop, so that 0 says "none".

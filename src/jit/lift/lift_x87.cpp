@@ -85,6 +85,7 @@ void Lifter::x87_note(Value ea) {
   const Insn& i = *insn_;
   const u32 fop = static_cast<u32>(i.opcode & 7) << 8 | i.modrm;
   set32(kVarX87Last, c32(u32{1} << 31 | u32{i.off} << kX87OffShift | fop));
+  if (unit_.pages.size() > 1) set32(kVarX87Page, c32(static_cast<u32>(unit_.pages[block_->page].at >> 12)));
   if (!ea) return;
   set(kVarX87Ea, ea);
   set32(kVarX87Seg, c32(static_cast<u32>(kSegOffset + i.seg * sizeof(SegCache) + offsetof(SegCache, sel))));

@@ -86,7 +86,8 @@ struct Finder {
     const s64 at = page_start(offset);
     const auto [it, fresh] = pages.emplace(at, kNoPage);
     CodePage page;
-    if (fresh && unit.pages.size() < kMostPages && around.page_at(at, page)) {
+    const bool near = at == static_cast<s32>(at);
+    if (fresh && near && unit.pages.size() < kMostPages && around.page_at(at, page)) {
       page.at = at;
       it->second = static_cast<s32>(unit.pages.size());
       unit.pages.push_back(page);

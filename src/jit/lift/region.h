@@ -22,7 +22,7 @@ struct Surroundings {
   std::function<Target(u64 pa)> target_of;
 };
 
-// At most so many pages: they are numbered at side exits (emit.h: kExitPageShift).
+// At most so many pages: they are numbered at side exits (emit.h: kExitPageShift). Their distances fit 32 bits.
 constexpr usize kMostPages = 1000;
 
 // Fills unit.pages, unit.insns, unit.entries and the control flow of unit.blocks (first_insn, insn_count, page, term,

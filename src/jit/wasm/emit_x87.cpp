@@ -94,14 +94,21 @@ void Emitter::sync_x87() {
   w_.op(kI32And);
   w_.memory(kI32Store16, 1, fpu + offsetof(Fpu, fop));
   w_.i32(0);
-  page_address();
+  w_.op(kLocalGet, kPage);
   get(kVarX87Last);
   w_.i32(kX87OffShift);
   w_.op(kI32ShrU);
   w_.i32(kPageMask);
   w_.op(kI32And);
-  w_.op(kI64ExtendI32U);
-  w_.op(kI64Add);
+  if (u_.pages.size() > 1) {
+    get(kVarX87Page);
+    w_.i32(12);
+    w_.op(kI32Shl);
+    w_.op(kI32Or);
+  }
+  if (long_) w_.op(kI64ExtendI32S);
+  w_.op(long_ ? kI64Add : kI32Add);
+  if (!long_) w_.op(kI64ExtendI32U);
   w_.memory(kI64Store, 3, fpu + offsetof(Fpu, fip));
   w_.i32(0);
   w_.i32(0);
