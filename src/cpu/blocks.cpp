@@ -219,12 +219,7 @@ Block* BlockCache::find(u64 lin) {
     c_.raise(kGP, 0);
     return nullptr;
   }
-  const TlbEntry& e = c_.tlb[tlb_index(lin)];
-  if (e.xtag == (lin & ~kPageOff)) {
-    pa = (c_.tlb_set->pa[c_.mmu][tlb_index(lin)] & ~kPageOff) | (lin & kPageOff);
-  } else if (!c_.translate_fetch(lin, pa)) {
-    return nullptr;
-  }
+  if (!c_.fetch_in_tlb(lin, pa) && !c_.translate_fetch(lin, pa)) return nullptr;
   Block* b = find_physical(pa, c_.code_mode);
   if (b && b->pa2 != kNoPage) {
     u64 pa2;

@@ -521,7 +521,15 @@ class Cpu final : public PhysMemListener {
   bool translate(u64 lin, AccessKind kind, u8 mmu_index, u64& pa);
   // translate() through the TLB for an instruction fetch in the current mode.
   bool translate_fetch(u64 lin, u64& pa);
-  // The same without a trace: no exception, no A bit, no entry in the TLB. False also where one would have to be set.
+  // Whether the TLB has it.
+  bool fetch_in_tlb(u64 lin, u64& pa) const {
+    const unsigned n = tlb_index(lin);
+    if (tlb[n].xtag != (lin & ~u64{0xfff})) return false;
+    pa = (tlb_set->pa[mmu][n] & ~u64{0xfff}) | (lin & 0xfff);
+    return true;
+  }
+  // translate_fetch() without a trace: no exception, no A bit, no entry in the TLB. False also where one would have to
+  // be set.
   bool peek_fetch(u64 lin, u64& pa);
   // Forgets cached write permission for the physical page of `pa` (it has code now).
   void drop_write_permission(u64 pa);

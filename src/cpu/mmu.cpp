@@ -440,8 +440,7 @@ bool Cpu::translate_fetch(u64 lin, u64& pa) { return fill(lin, kFetch, mmu, pa);
 
 bool Cpu::peek_fetch(u64 lin, u64& pa) {
   if (!canonical(lin) || svm.nested) return false;
-  const u64 in_tlb = tlb_set->pa[mmu][tlb_index(lin)];
-  if (tlb[tlb_index(lin)].xtag == (lin & ~kPageOff)) return pa = (in_tlb & ~kPageOff) | (lin & kPageOff), true;
+  if (fetch_in_tlb(lin, pa)) return true;
   Translation t;
   if (!walk(lin, kFetch, mmu, t, true)) return false;
   pa = t.pa;

@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "jit/ir/flags.h"
 #include "jit/lift/lift.h"
-#include "jit/lift/region.h"
 #include "jit/opt/opt.h"
 
 namespace oriel::jit {
@@ -102,9 +101,6 @@ bool Jit::was_compiled(u64 pa, CodeMode mode) const {
 }
 
 std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
-  auto unit = std::make_unique<Unit>();
-  unit->pa = at.pa;
-  unit->mode = at.mode;
   Surroundings around;
   around.page_at = [&](s64 distance, CodePage& page) {
     if (distance) return false;
@@ -117,22 +113,11 @@ std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
     const Block* b = c_.blocks->find_physical(pa, at.mode);
     return !b ? Target::kNever : is_pending(pa, at.mode) ? Target::kEntry : Target::kSeen;
   };
-  if (!find_region(around, config_.max_insns, *unit)) return nullptr;
-  order_blocks(*unit);
-  lift(*unit);
-  optimise_ir(*unit);
-  return unit;
-}
-
-void Jit::optimise_ir(Unit& unit) const {
-  if (config_.group && !ungrouped_.contains(unit.pa)) group_probes(unit);
-  drop_dead_sets(unit);
+  return ir_of(at, around, config_.max_insns);
 }
 
 std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
-  auto unit = std::make_unique<Unit>();
-  unit->pa = pa;
-  unit->mode = c_.code_mode;
+  const CodeMode mode = c_.code_mode;
   const u64 base = page_of(lin);
   Surroundings around;
   around.page_at = [&](s64 distance, CodePage& page) {
@@ -141,12 +126,20 @@ std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
     return page.host != nullptr && page.pa < u64{1} << 32;
   };
   around.target_of = [&](u64 at) {
-    return c_.blocks->find_physical(at, unit->mode) || was_compiled(at, unit->mode) ? Target::kSeen : Target::kNever;
+    return c_.blocks->find_physical(at, mode) || was_compiled(at, mode) ? Target::kSeen : Target::kNever;
   };
-  if (!find_region(around, config_.max_insns2, *unit)) return nullptr;
+  return ir_of({pa, mode}, around, config_.max_insns2);
+}
+
+std::unique_ptr<Unit> Jit::ir_of(const Hot& at, const Surroundings& around, u32 max_insns) const {
+  auto unit = std::make_unique<Unit>();
+  unit->pa = at.pa;
+  unit->mode = at.mode;
+  if (!find_region(around, max_insns, *unit)) return nullptr;
   order_blocks(*unit);
   lift(*unit);
-  optimise_ir(*unit);
+  if (config_.group && !ungrouped_.contains(at.pa)) group_probes(*unit);
+  drop_dead_sets(*unit);
   return unit;
 }
 
@@ -282,6 +275,13 @@ void Jit::install(Units units, const std::vector<Body>& bodies) {
   make_room();
 }
 
+template <class F>
+void Jit::each_unit(F f) const {
+  for (const auto& [page, units] : pages_)
+    for (const auto& u : units)
+      if (page == frame(u->pages[0].pa)) f(*u);
+}
+
 void Jit::attach(Entry& e, Block& b) {
   if (b.unit) static_cast<Entry*>(b.unit)->block = nullptr;
   e.block = &b;
@@ -302,17 +302,17 @@ void Jit::block_added(Block& b) {
 void Jit::block_dropped(Block& b) { static_cast<Entry*>(b.unit)->block = nullptr; }
 
 void Jit::blocks_flushed() {
-  for (const auto& [page, units] : pages_)
-    for (const auto& u : units) {
-      for (Entry& e : u->entries) e.block = nullptr;
-      note_code(*u);
-    }
+  each_unit([this](CompiledUnit& u) {
+    for (Entry& e : u.entries) e.block = nullptr;
+    note_code(u);
+  });
 }
 
 // ---- dropping them ---------------------------------------------------------------------------------
 
 // Takes it out of the lists of its pages.
-void Jit::drop(std::shared_ptr<CompiledUnit> u) {
+void Jit::drop(CompiledUnit& unit) {
+  auto u = unit.shared_from_this();
   for (const CodePage& page : u->pages)
     if (const auto it = pages_.find(frame(page.pa)); it != pages_.end()) std::erase(it->second, u);
   for (Entry& e : u->entries) {
@@ -331,12 +331,12 @@ u64 Jit::code_written(u64 pa, u32 n) {
   const auto it = pages_.find(frame(pa));
   if (it == pages_.end()) return 0;
   const u64 last = pa + n - 1;
-  Units hit;
+  std::vector<CompiledUnit*> hit;
   u64 lines = 0;
   for (const auto& u : it->second) {
     if (std::any_of(u->ranges.begin(), u->ranges.end(),
                     [&](const auto& r) { return r.first <= last && pa <= r.last; })) {
-      hit.push_back(u);
+      hit.push_back(u.get());
       continue;
     }
     for (const auto& r : u->ranges) {
@@ -345,7 +345,7 @@ u64 Jit::code_written(u64 pa, u32 n) {
     }
   }
   stats_.invalidations += hit.size();
-  for (auto& u : hit) drop(std::move(u));
+  for (CompiledUnit* u : hit) drop(*u);
   return lines;
 }
 
@@ -355,7 +355,7 @@ void Jit::all_dropped() {
     if (it->second.empty())
       pages_.erase(it);
     else
-      drop(it->second.back());
+      drop(*it->second.back());
   }
   pending_.clear();
 }
@@ -401,11 +401,11 @@ void Jit::make_room() {
     m->evicted = true;
   }
   stats_.evictions += units;
-  Units evicted;
-  for (auto& [page, list] : pages_)
-    for (const auto& u : list)
-      if (u->module->evicted && page == frame(u->pages[0].pa)) evicted.push_back(u);
-  for (auto& u : evicted) drop(std::move(u));
+  std::vector<CompiledUnit*> evicted;
+  each_unit([&evicted](CompiledUnit& u) {
+    if (u.module->evicted) evicted.push_back(&u);
+  });
+  for (CompiledUnit* u : evicted) drop(*u);
   free_dropped();
 }
 
@@ -438,11 +438,7 @@ Jit::Entry* Jit::usable(Entry* e, u64 lin) {
     // Its pages have parted.
     const Entry* lower = entry_at(e->pa, c_.code_mode, tier);
     if (lower) lower->unit->countdown = 0;
-    for (const auto& owner : pages_[frame(e->pa)])
-      if (owner.get() == &u) {
-        drop(owner);
-        break;
-      }
+    drop(u);
   }
   return nullptr;
 }
@@ -564,8 +560,7 @@ void Jit::parted() {
   u.group_fails = 0;
   if (!often) return;
   for (const Entry& e : u.entries) ungrouped_.insert(e.pa);
-  for (const auto& owner : pages_[frame(u.pages[0].pa)])
-    if (owner.get() == &u) return drop(owner);
+  drop(u);
 }
 
 u32 Jit::condition(u32 kind, u64 a, u64 b, u32 cc) {
@@ -611,10 +606,9 @@ std::string Jit::stats_json() const {
       .number("simd_calls_total", stats_.simd_calls);
   // What tier 0 does for compiled code most often.
   std::unordered_map<u16, u64> by_form;
-  for (const auto& [page, units] : pages_)
-    for (const auto& u : units)
-      for (const Site& site : u->sites)
-        if (page == frame(u->pages[0].pa)) by_form[form_of(site.insn.op)] += site.count;
+  each_unit([&by_form](const CompiledUnit& u) {
+    for (const Site& site : u.sites) by_form[form_of(site.insn.op)] += site.count;
+  });
   std::vector<std::pair<u64, u16>> order;
   for (const auto& [form, count] : by_form)
     if (count) order.push_back({count, form});

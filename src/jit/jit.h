@@ -15,6 +15,7 @@
 #include "cpu/blocks.h"
 #include "host/host.h"
 #include "jit/config.h"
+#include "jit/lift/region.h"
 #include "jit/wasm/emit.h"
 
 namespace oriel::jit {
@@ -78,7 +79,7 @@ class Jit final : public CompiledCode {
     u32 code;  // BlockCache::Jump::code
     Block* block;
   };
-  struct CompiledUnit {
+  struct CompiledUnit : std::enable_shared_from_this<CompiledUnit> {
     std::vector<CodePage> pages;
     CodeMode mode;
     u8 tier;  // 1 or 2
@@ -114,7 +115,6 @@ class Jit final : public CompiledCode {
   // Compiles what is at rip, where a unit of tier 1 is entered often, together with what it calls.
   void optimise();
   void note_hot(Block& b);
-  void optimise_ir(Unit& unit) const;
   void parted();
   bool is_pending(u64 pa, CodeMode mode) const;
   void compile_pending();
@@ -123,6 +123,7 @@ class Jit final : public CompiledCode {
   std::unique_ptr<Unit> make_ir(const Hot& at) const;
   // The same for tier 2, at rip: over all pages that can be looked at now, and whatever units there are.
   std::unique_ptr<Unit> make_wide_ir(u64 lin, u64 pa) const;
+  std::unique_ptr<Unit> ir_of(const Hot& at, const Surroundings& around, u32 max_insns) const;
   std::shared_ptr<CompiledUnit> make_unit(const Unit& ir, u8 tier) const;
   Body make_body(const Unit& ir, CompiledUnit& u);
   // The best entry there; `below`: of a tier below that.
@@ -133,7 +134,10 @@ class Jit final : public CompiledCode {
   Ran outcome(u32 leave);
   void attach(Entry& e, Block& b);
   void note_code(const CompiledUnit& u);
-  void drop(std::shared_ptr<CompiledUnit> u);
+  void drop(CompiledUnit& unit);
+  // f(CompiledUnit&) for each that is not dropped.
+  template <class F>
+  void each_unit(F f) const;
   void free_dropped();
   void make_room();
   u64 retired() const { return end_ - c_.jit.budget; }

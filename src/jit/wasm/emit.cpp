@@ -5,6 +5,7 @@
 #include "cpu/blocks.h"
 #include "jit/cpu_layout.h"
 #include "jit/wasm/emit_simd.h"
+#include "jit/wasm/find_jump.h"
 
 namespace oriel::jit {
 
@@ -155,7 +156,7 @@ Body Emitter::run() {
   w_.op(kLocalSet, kBudget);
 
   // Two blocks around everything: the ends of the outer and of the inner one are where the unit is left (leave() and
-  // leave_tier0()), one copy of that code for all.
+  // leave_tier0_if()), one copy of that code for all.
   for (int k = 0; k < 2; k++) {
     w_.op(kBlock, kWasmVoid);
     push(Label::kOther);
@@ -223,13 +224,7 @@ Body Emitter::run() {
 void Emitter::enter() {
   w_.i32(0);
   w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.rip);
-  if (long_) {
-    w_.i64(~u64{kPageMask});
-    w_.op(kI64And);
-  } else {
-    w_.i32(~kPageMask);
-    w_.op(kI32And);
-  }
+  to_page();
   if (u_.pages.size() > 1) {
     w_.i32(0);
     w_.memory(kI32Load, 2, at_.page);
@@ -266,6 +261,16 @@ void Emitter::enter() {
     w_.i32(kLeaveHot);
     w_.op(kReturn);
     w_.op(kEnd);
+  }
+}
+
+void Emitter::to_page() {
+  if (long_) {
+    w_.i64(~u64{kPageMask});
+    w_.op(kI64And);
+  } else {
+    w_.i32(~kPageMask);
+    w_.op(kI32And);
   }
 }
 
@@ -328,10 +333,14 @@ void Emitter::leave(Leave how) {
   w_.op(kBr, labels_.size() - 1);
 }
 
-void Emitter::leave_tier0(const Inst& i) {
+void Emitter::leave_tier0_if(const Inst& i) {
+  unlikely_if();
+  push(Label::kOther);
   w_.i32(b_->page << kExitPageShift | static_cast<u32>(i.guest) << kExitShift | u_.insns[b_->first_insn + i.guest].off);
   w_.op(kLocalSet, kExit);
   w_.op(kBr, labels_.size() - 2);
+  pop();
+  w_.op(kEnd);
 }
 
 // The instruction at an offset from the first page is the next.
@@ -351,33 +360,7 @@ void Emitter::go_to(s64 offset) {
 void Emitter::find_entry() {
   if (!at_.jumps) return;
   using Jump = BlockCache::Jump;
-  w_.op(kLocalGet, kLinear);
-  w_.op(kLocalGet, kLinear);
-  if (long_) {
-    w_.i64(BlockCache::kJumpBits);
-    w_.op(kI64ShrU);
-    w_.op(kI64Xor);
-    w_.op(kI32WrapI64);
-  } else {
-    w_.i32(BlockCache::kJumpBits);
-    w_.op(kI32ShrU);
-    w_.op(kI32Xor);
-  }
-  w_.i32((1u << BlockCache::kJumpBits) - 1);
-  w_.op(kI32And);
-  w_.i32(std::countr_zero(sizeof(Jump)));
-  w_.op(kI32Shl);
-  w_.op(kLocalTee, kJump);
-  // In 32-bit code, which the key says it is, the upper half is 0.
-  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.jumps + static_cast<u32>(offsetof(Jump, lin)));
-  w_.op(kLocalGet, kLinear);
-  w_.op(long_ ? kI64Eq : kI32Eq);
-  w_.op(kLocalGet, kJump);
-  w_.memory(kI64Load, 3, at_.jumps + static_cast<u32>(offsetof(Jump, key)));
-  w_.i32(0);
-  w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCodeKeyOffset));
-  w_.op(kI64Eq);
-  w_.op(kI32And);
+  find_jump(w_, at_, kLinear, kJump, long_);
   w_.op(kIf, kWasmVoid);
   push(Label::kOther);
   w_.op(kLocalGet, kJump);
@@ -395,13 +378,7 @@ void Emitter::find_entry() {
   w_.op(kI32Eqz);
   // At the linear address at which it runs.
   w_.op(kLocalGet, kLinear);
-  if (long_) {
-    w_.i64(~u64{kPageMask});
-    w_.op(kI64And);
-  } else {
-    w_.i32(~kPageMask);
-    w_.op(kI32And);
-  }
+  to_page();
   w_.op(kLocalGet, kPage);
   if (u_.pages.size() > 1) {
     w_.op(long_ ? kI64Sub : kI32Sub);

@@ -103,11 +103,7 @@ void Emitter::inst(Value v) {
     case IrOp::kStoreFpu: return store_fpu(i);
     case IrOp::kLeaveIf:
       value(i.a);
-      unlikely_if();
-      push(Label::kOther);
-      leave_tier0(i);
-      pop();
-      w_.op(kEnd);
+      leave_tier0_if(i);
       return;
     case IrOp::kStep:
       flush(~u64{0});
@@ -306,27 +302,15 @@ void Emitter::probe(const Inst& i) {
   w_.op(kLocalGet, kTlb);
   w_.op(kI32Add);
   w_.op(kLocalTee, kEntry);
-  if (long_) {
-    w_.memory(kI64Load, 3, tag);
-    w_.op(kLocalGet, kLinear);
-    if (last) {
-      w_.i64(last);
-      w_.op(kI64Add);
-    }
-    w_.i64(~u64{kPageMask});
-    w_.op(kI64And);
-    w_.op(kI64Ne);
-  } else {
-    w_.memory(kI32Load, 2, tag);  // no page's low half is that of kTlbNone
-    w_.op(kLocalGet, kLinear);
-    if (last) {
-      w_.i32(last);
-      w_.op(kI32Add);
-    }
-    w_.i32(~kPageMask);
-    w_.op(kI32And);
-    w_.op(kI32Ne);
+  // No page's low half is that of kTlbNone.
+  w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, tag);
+  w_.op(kLocalGet, kLinear);
+  if (last) {
+    long_ ? w_.i64(last) : w_.i32(last);
+    w_.op(long_ ? kI64Add : kI32Add);
   }
+  to_page();
+  w_.op(long_ ? kI64Ne : kI32Ne);
   unlikely_if();
   push(Label::kOther);
   w_.op(kLocalGet, kLinear);
@@ -334,11 +318,7 @@ void Emitter::probe(const Inst& i) {
   w_.i32(last | (write ? kFillWrite : 0) | (any_write ? kFillAnyWrite : 0) | (i.imm2 ? kFillRange : 0));
   w_.op(kCallOp, kImportFill);
   w_.op(kI32Eqz);
-  unlikely_if();
-  push(Label::kOther);
-  leave_tier0(i);
-  pop();
-  w_.op(kEnd);
+  leave_tier0_if(i);
   pop();
   w_.op(kEnd);
   w_.op(kLocalGet, kLinear);
@@ -414,11 +394,7 @@ void Emitter::fp_slow(const Inst& i) {
   }
   w_.i32(0);
   w_.memory(kI32Load, 2, at_.cpu + static_cast<u32>(kJitOffset + offsetof(JitState, raised)));
-  unlikely_if();
-  push(Label::kOther);
-  leave_tier0(i);
-  pop();
-  w_.op(kEnd);
+  leave_tier0_if(i);
   reload_state();
   if (!always) {
     pop();

@@ -157,11 +157,7 @@ void Emitter::x87_load_double(const Inst& i) {
   w_.op(kLocalGet, st);
   w_.op(kLocalGet, host);
   w_.op(kCallOp, kImportX87Load);
-  unlikely_if();
-  push(Label::kOther);
-  leave_tier0(i);
-  pop();
-  w_.op(kEnd);
+  leave_tier0_if(i);
   pop();
   w_.op(kElse);
   w_.op(kLocalGet, st);
@@ -202,11 +198,7 @@ void Emitter::x87(const Inst& i) {
   w_.op(kLocalTee, result);
   w_.i32(0);
   w_.op(kI32LtS);
-  unlikely_if();
-  push(Label::kOther);
-  leave_tier0(i);
-  pop();
-  w_.op(kEnd);
+  leave_tier0_if(i);
   w_.op(kLocalGet, result);
   free_temps_[static_cast<usize>(Type::kI32)].push_back(result);
 }

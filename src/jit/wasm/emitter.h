@@ -58,6 +58,7 @@ class Emitter {
   void reload_x87();
   void store_budget();
   void enter();
+  void to_page();  // the address on the stack: that of its page
   void page_distance();
   void find_entry();
   void chain();
@@ -69,7 +70,7 @@ class Emitter {
   u32 depth_of(u32 from, u32 to) const;
   void push(Label::Kind kind, u32 block = kNoBlock) { labels_.push_back({kind, block}); }
   void pop() { labels_.pop_back(); }
-  void leave_tier0(const Inst& i);
+  void leave_tier0_if(const Inst& i);  // what is on the stack is not 0
   void leave(Leave how);
   void terminator(u32 n);
   void go_to(s64 offset);

@@ -1,11 +1,11 @@
 #include "jit/wasm/emit.h"
-#include "jit/wasm/writer.h"
 
 #include <bit>
 #include <string>
 
 #include "cpu/blocks.h"
 #include "jit/cpu_layout.h"
+#include "jit/wasm/find_jump.h"
 
 namespace oriel::jit {
 
@@ -99,6 +99,38 @@ std::vector<u8> module_of(const std::vector<Body>& bodies, bool chain) {
   return std::move(out.bytes);
 }
 
+void find_jump(Writer& w, const Addresses& at, u32 lin, u32 jump, bool wide) {
+  using Jump = BlockCache::Jump;
+  // The index: the low bits xored with those above.
+  w.op(kLocalGet, lin);
+  w.op(kLocalGet, lin);
+  if (wide) {
+    w.i64(BlockCache::kJumpBits);
+    w.op(kI64ShrU);
+    w.op(kI64Xor);
+    w.op(kI32WrapI64);
+  } else {
+    w.i32(BlockCache::kJumpBits);
+    w.op(kI32ShrU);
+    w.op(kI32Xor);
+  }
+  w.i32((1u << BlockCache::kJumpBits) - 1);
+  w.op(kI32And);
+  w.i32(std::countr_zero(sizeof(Jump)));
+  w.op(kI32Shl);
+  w.op(kLocalTee, jump);
+  // In 32-bit code, which the key says it is, the upper half is 0.
+  w.memory(wide ? kI64Load : kI32Load, wide ? 3 : 2, at.jumps + static_cast<u32>(offsetof(Jump, lin)));
+  w.op(kLocalGet, lin);
+  w.op(wide ? kI64Eq : kI32Eq);
+  w.op(kLocalGet, jump);
+  w.memory(kI64Load, 3, at.jumps + static_cast<u32>(offsetof(Jump, key)));
+  w.i32(0);
+  w.memory(kI64Load, 3, at.cpu + static_cast<u32>(kCodeKeyOffset));
+  w.op(kI64Eq);
+  w.op(kI32And);
+}
+
 std::vector<u8> chain_module(const Addresses& at) {
   using Jump = BlockCache::Jump;
   Writer out, types, imports, functions, exports, code, body;
@@ -129,27 +161,7 @@ std::vector<u8> chain_module(const Addresses& at) {
   body.uleb(1);
   body.uleb(2);
   body.u8_(kWasmI32);
-  // The index: the low bits xored with those above.
-  body.op(kLocalGet, kLin);
-  body.op(kLocalGet, kLin);
-  body.i64(BlockCache::kJumpBits);
-  body.op(kI64ShrU);
-  body.op(kI64Xor);
-  body.op(kI32WrapI64);
-  body.i32((1u << BlockCache::kJumpBits) - 1);
-  body.op(kI32And);
-  body.i32(std::countr_zero(sizeof(Jump)));
-  body.op(kI32Shl);
-  body.op(kLocalTee, kJump);
-  body.memory(kI64Load, 3, at.jumps + offsetof(Jump, lin));
-  body.op(kLocalGet, kLin);
-  body.op(kI64Eq);
-  body.op(kLocalGet, kJump);
-  body.memory(kI64Load, 3, at.jumps + offsetof(Jump, key));
-  body.i32(0);
-  body.memory(kI64Load, 3, at.cpu + static_cast<u32>(kCodeKeyOffset));
-  body.op(kI64Eq);
-  body.op(kI32And);
+  find_jump(body, at, kLin, kJump, true);
   body.op(kIf, kWasmVoid);
   body.op(kLocalGet, kJump);
   body.memory(kI32Load, 2, at.jumps + offsetof(Jump, code));
