@@ -25,10 +25,11 @@ std::unique_ptr<Case> Case::create(Host& host, const Options& o, usize index, st
   if (o.raw.empty()) c->entry_ = o.entries[index];
   c->bits_ = c->entry_ ? c->entry_->bits : o.bits;
   c->name_ = c->entry_ ? c->entry_->full_name() : o.raw;
-  c->machine_ = PayloadMachine::create(host,
-                                       {c->entry_ ? c->entry_->code() : std::move(raw), c->bits_,
-                                        o.mode != Mode::kInterpreter, o.mode == Mode::kJitOpt, ram},
-                                       error);
+  jit::Config limits = o.jit_limits;
+  if (o.mode != Mode::kJitOpt) limits.threshold2 = 0;
+  c->machine_ = PayloadMachine::create(
+      host, {c->entry_ ? c->entry_->code() : std::move(raw), c->bits_, o.mode != Mode::kInterpreter, limits, ram},
+      error);
   if (!c->machine_) {
     error = c->name_ + ": " + error;
     return nullptr;

@@ -25,6 +25,7 @@ struct Options {
   double seconds = 0.2;
   u32 runs = 0, warmup = 1;
   Mode mode = Mode::kInterpreter;
+  jit::Config jit_limits;  // jit_baseline has no second tier whatever they are
   double max_seconds = 60;
   std::optional<u64> expected;
   bool json = false, help = false;

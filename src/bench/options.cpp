@@ -11,7 +11,7 @@ namespace oriel::bench {
 namespace {
 
 struct Given {
-  bool iterations = false, seconds = false;
+  bool iterations = false, seconds = false, jit = false;
 };
 
 struct Option {
@@ -88,6 +88,8 @@ const Option kOptions[] = {
          error = "--mode: '" + v + "' is not interpreter, jit_baseline or jit_opt";
        return error.empty();
      }},
+    {"jit", "L", "limits and switches of the JIT compiler, NAME=N,... (docs/testing.md)",
+     [](Options& o, const std::string& v, std::string& error) { return jit::set_limits(v, o.jit_limits, error); }},
     {"max-seconds", "N", "end a call after N seconds, with exit status 3; default 60",
      [](Options& o, const std::string& v, std::string& error) {
        return number("max-seconds", v, false, false, o.max_seconds, error);
@@ -132,6 +134,8 @@ bool add_payload(const std::string& name, std::vector<std::string>& wanted, std:
 bool check_together(Options& o, const Given& given, bool named, std::string& error) {
   if (given.iterations && given.seconds)
     error = "--iterations and --seconds exclude one another";
+  else if (given.jit && o.mode == Mode::kInterpreter)
+    error = "--jit needs a mode with a compiler, under --host node";
   else if (!o.raw.empty() && named)
     error = "--raw and payloads of the suite exclude one another";
   else if (!o.raw.empty() && !o.bits)
@@ -217,6 +221,7 @@ bool parse_options(const std::vector<std::string>& args, bool can_compile, Optio
     if (!option->set(o, value, error)) return false;
     given.iterations |= name == "iterations";
     given.seconds |= name == "seconds";
+    given.jit |= name == "jit";
   }
   if (o.help) return true;
   if (o.mode != Mode::kInterpreter && !can_compile) {

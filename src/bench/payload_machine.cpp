@@ -47,7 +47,7 @@ std::unique_ptr<PayloadMachine> PayloadMachine::create(Host& host, const Payload
   c.ram = config.ram;
   c.deterministic = true;
   c.jit = config.jit;
-  if (!config.tier2) c.jit_limits.threshold2 = 0;
+  c.jit_limits = config.jit_limits;
   c.bios = make_image(config.code, config.bits);
   c.bench_port = &m->port_;
   m->machine_ = Machine::create(host, std::move(c), error);

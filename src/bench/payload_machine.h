@@ -23,8 +23,8 @@ struct PayloadConfig {
   std::vector<u8> code;
   unsigned bits = 64;  // 32 or 64
   bool jit = false;
-  bool tier2 = false;  // of it
-  u8* ram = nullptr;   // PayloadMachine::kMemoryBytes, zeroed; from the host
+  jit::Config jit_limits;
+  u8* ram = nullptr;  // PayloadMachine::kMemoryBytes, zeroed; from the host
 };
 
 // A call that returned. From the payload's first instruction to its RET, which is the last one counted.

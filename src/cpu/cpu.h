@@ -606,10 +606,10 @@ class Cpu final : public PhysMemListener {
   BlockCache* blocks;
   CompiledCode* compiled = nullptr;
 
-  // Telemetry, as the names say.
+  // Telemetry, as the names say. Accesses that the inline probe of the TLB lets through are not counted.
   struct Stats {
-    u64 tlb_misses = 0, mmio_reads = 0, mmio_writes = 0, interrupts = 0, exceptions = 0, blocks_decoded = 0,
-        code_invalidations = 0, tlb_flushes = 0;
+    u64 translations = 0, slow_reads = 0, slow_writes = 0, tlb_misses = 0, mmio_reads = 0, mmio_writes = 0,
+        interrupts = 0, exceptions = 0, blocks_decoded = 0, code_invalidations = 0, tlb_flushes = 0;
   } stats;
 
   // PhysMemListener

@@ -238,6 +238,7 @@ void Cpu::update_breakpoints() {
 
 // Walks for `lin` and checks the access. On success sets A (and D for a write) and fills `t`.
 bool Cpu::walk(u64 lin, AccessKind kind, u8 index, Translation& t, bool peek) {
+  if (!peek) stats.translations++;
   bool user_access = index == kMmuUser || index == kMmuAlign;
   u32 err = (kind == kWrite ? kPfW : 0) | (user_access ? kPfU : 0);
   bool nxe = efer & kEferNXE;
@@ -516,6 +517,7 @@ void Cpu::check_data_breakpoints(u64 lin, u32 n, bool write) {
 }
 
 bool Cpu::read_slow(u64 lin, void* out, u32 n, unsigned s, u8 index) {
+  stats.slow_reads++;
   if (!linear_check(lin, n, s, index)) return false;
   u8* o = static_cast<u8*>(out);
   u32 first = static_cast<u32>(0x1000 - (lin & kPageOff));
@@ -533,6 +535,7 @@ bool Cpu::read_slow(u64 lin, void* out, u32 n, unsigned s, u8 index) {
 }
 
 bool Cpu::write_slow(u64 lin, const void* v, u32 n, unsigned s, u8 index) {
+  stats.slow_writes++;
   if (!linear_check(lin, n, s, index)) return false;
   const u8* in = static_cast<const u8*>(v);
   u32 first = static_cast<u32>(0x1000 - (lin & kPageOff));

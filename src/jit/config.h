@@ -1,5 +1,7 @@
-// The limits of the compiled tiers.
+// The limits of the compiled tiers, and the switches of their passes.
 #pragma once
+
+#include <string>
 
 #include "base/types.h"
 
@@ -14,11 +16,24 @@ struct Config {
   u64 max_wait = 50'000;             // retired instructions that a hot block waits for others to be compiled with it
   u64 cache_bytes = u64{256} << 20;  // what compiled modules may cost the engine, as estimated
   u32 cache_units = 100'000;         // at most kMostUnits
-  bool group = true;                 // accesses at known distances share a probe
   bool chain = true;                 // units go on to one another by tail calls, where the engine has them
+#define PASS(NAME) bool NAME = true;
+#include "jit/opt/passes.inc"
+#undef PASS
 };
 
 constexpr u32 kMostInsns = 1000;     // a unit's entries are numbered in emit.h's kSlotShift bits
 constexpr u32 kMostUnits = 500'000;  // and its slot has the rest
+
+// clang-format off
+constexpr usize kPassCount = 0
+#define PASS(NAME) + 1
+#include "jit/opt/passes.inc"
+#undef PASS
+    ;
+// clang-format on
+
+// Sets what `text` says: "on", which changes nothing, or NAME=N,... False and one line in `error` for anything else.
+bool set_limits(const std::string& text, Config& config, std::string& error);
 
 }  // namespace oriel::jit

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/json.h"
 #include "jit/ir/flags.h"
 #include "jit/lift/lift.h"
 #include "jit/opt/opt.h"
@@ -100,7 +99,7 @@ bool Jit::was_compiled(u64 pa, CodeMode mode) const {
   return false;
 }
 
-std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
+std::unique_ptr<Unit> Jit::make_ir(const Hot& at) {
   Surroundings around;
   around.page_at = [&](s64 distance, CodePage& page) {
     if (distance) return false;
@@ -116,7 +115,7 @@ std::unique_ptr<Unit> Jit::make_ir(const Hot& at) const {
   return ir_of(at, around, config_.max_insns);
 }
 
-std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
+std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) {
   const CodeMode mode = c_.code_mode;
   const u64 base = page_of(lin);
   Surroundings around;
@@ -131,15 +130,22 @@ std::unique_ptr<Unit> Jit::make_wide_ir(u64 lin, u64 pa) const {
   return ir_of({pa, mode}, around, config_.max_insns2);
 }
 
-std::unique_ptr<Unit> Jit::ir_of(const Hot& at, const Surroundings& around, u32 max_insns) const {
+std::unique_ptr<Unit> Jit::ir_of(const Hot& at, const Surroundings& around, u32 max_insns) {
   auto unit = std::make_unique<Unit>();
   unit->pa = at.pa;
   unit->mode = at.mode;
   if (!find_region(around, max_insns, *unit)) return nullptr;
   order_blocks(*unit);
   lift(*unit);
-  if (config_.group && !ungrouped_.contains(at.pa)) group_probes(*unit);
-  drop_dead_sets(*unit);
+  u64 began = host_.monotonic_ns();
+  for (usize n = 0; n < kPassCount; n++) {
+    const Pass& pass = kPasses[n];
+    if (!(config_.*pass.on) || (pass.run == group_probes && ungrouped_.contains(at.pa))) continue;
+    pass.run(*unit);
+    const u64 now = host_.monotonic_ns();
+    stats_.pass_ns[n] += now - began;
+    began = now;
+  }
   return unit;
 }
 
@@ -176,7 +182,7 @@ Body Jit::make_body(const Unit& ir, CompiledUnit& u) {
   addresses.base = address(&u.base);
   addresses.countdown = u.countdown ? address(&u.countdown) : 0;
   addresses.sites = address(u.sites.data());
-  TierStats& stats = stats_.tier[u.tier - 1];
+  Stats::Tier& stats = stats_.tier[u.tier - 1];
   stats.insns += ir.insns.size();
   stats.blocks += ir.blocks.size() - 1;
   return emit(ir, addresses);
@@ -249,7 +255,7 @@ void Jit::install(Units units, const std::vector<Body>& bodies) {
   module->used = epoch_;
   used_bytes_ += module->bytes;
   used_units_ += static_cast<u32>(units.size());
-  TierStats& stats = stats_.tier[units[0]->tier - 1];
+  Stats::Tier& stats = stats_.tier[units[0]->tier - 1];
   stats.units += units.size();
   stats.wasm_bytes += wasm.size();
   stats.modules++;
@@ -573,37 +579,12 @@ u32 Jit::commit(u32 kind, u64 a, u64 b) {
   return 0;
 }
 
-std::string Jit::stats_json() const {
-  Json tier[2], cache, j;
-  for (unsigned n = 0; n < 2; n++)
-    tier[n]
-        .number("compile_ns_total", stats_.tier[n].compile_ns)
-        .number("units_compiled_total", stats_.tier[n].units)
-        .number("blocks_compiled_total", stats_.tier[n].blocks)
-        .number("instructions_compiled_total", stats_.tier[n].insns)
-        .number("wasm_bytes_total", stats_.tier[n].wasm_bytes)
-        .number("modules_total", stats_.tier[n].modules)
-        .number("refused_total", stats_.tier[n].refused);
-  cache.number("capacity_bytes", config_.cache_bytes)
-      .number("capacity_units", config_.cache_units)
-      .number("used_bytes", used_bytes_)
-      .number("used_units", used_units_)
-      .number("lookup_hit_total", stats_.lookup_hits)
-      .number("lookup_miss_total", stats_.lookup_misses)
-      .number("evictions_total", stats_.evictions)
-      .number("invalidations_total", stats_.invalidations);
-  j.raw("tier1", tier[0].str())
-      .raw("tier2", tier[1].str())
-      .raw("cache", cache.str())
-      .number("instructions_total", stats_.retired)
-      .number("runs_total", stats_.runs)
-      .number("mapping_fail_total", stats_.mapping_fails)
-      .number("group_fail_total", stats_.group_fails)
-      .number("deopt_total", stats_.deopts)
-      .number("steps_total", stats_.steps)
-      .number("fills_total", stats_.fills)
-      .number("conditions_total", stats_.conditions)
-      .number("simd_calls_total", stats_.simd_calls);
+Stats Jit::stats() const {
+  Stats s = stats_;
+  s.capacity_bytes = config_.cache_bytes;
+  s.capacity_units = config_.cache_units;
+  s.used_bytes = used_bytes_;
+  s.used_units = used_units_;
   // What tier 0 does for compiled code most often.
   std::unordered_map<u16, u64> by_form;
   each_unit([&by_form](const CompiledUnit& u) {
@@ -613,9 +594,9 @@ std::string Jit::stats_json() const {
   for (const auto& [form, count] : by_form)
     if (count) order.push_back({count, form});
   std::sort(order.rbegin(), order.rend());
-  Json steps;
-  for (usize n = 0; n < order.size() && n < 40; n++) steps.number(kForms[order[n].second].id, order[n].first);
-  return j.raw("steps_by_form", steps.str()).str();
+  for (usize n = 0; n < order.size() && n < 40; n++)
+    s.steps_by_form.push_back({order[n].first, kForms[order[n].second].id});
+  return s;
 }
 
 }  // namespace oriel::jit

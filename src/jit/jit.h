@@ -7,7 +7,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "host/host.h"
 #include "jit/config.h"
 #include "jit/lift/region.h"
+#include "jit/stats.h"
 #include "jit/wasm/emit.h"
 
 namespace oriel::jit {
@@ -30,15 +30,6 @@ struct Site {
 
 class Jit final : public CompiledCode {
  public:
-  struct TierStats {
-    u64 compile_ns = 0, units = 0, blocks = 0, insns = 0, wasm_bytes = 0, modules = 0, refused = 0;
-  };
-  struct Stats {
-    TierStats tier[2];
-    u64 lookup_hits = 0, lookup_misses = 0, evictions = 0, invalidations = 0, mapping_fails = 0, group_fails = 0;
-    u64 retired = 0, runs = 0, deopts = 0, steps = 0, fills = 0, conditions = 0, simd_calls = 0;
-  };
-
   Jit(Cpu& cpu, Host& host, const Config& config);
   ~Jit() override;
 
@@ -61,7 +52,7 @@ class Jit final : public CompiledCode {
   u32 x87_store(u32 what, const F80& st, void* to);
   u32 x87(u32 what, F80& st, const void* operand);
 
-  std::string stats_json() const;
+  Stats stats() const;
 
  private:
   struct Module {
@@ -120,10 +111,10 @@ class Jit final : public CompiledCode {
   void compile_pending();
   void install(Units units, const std::vector<Body>& bodies);
   // The IR of what begins at an address, ready to be emitted; null if nothing can be compiled there.
-  std::unique_ptr<Unit> make_ir(const Hot& at) const;
+  std::unique_ptr<Unit> make_ir(const Hot& at);
   // The same for tier 2, at rip: over all pages that can be looked at now, and whatever units there are.
-  std::unique_ptr<Unit> make_wide_ir(u64 lin, u64 pa) const;
-  std::unique_ptr<Unit> ir_of(const Hot& at, const Surroundings& around, u32 max_insns) const;
+  std::unique_ptr<Unit> make_wide_ir(u64 lin, u64 pa);
+  std::unique_ptr<Unit> ir_of(const Hot& at, const Surroundings& around, u32 max_insns);
   std::shared_ptr<CompiledUnit> make_unit(const Unit& ir, u8 tier) const;
   Body make_body(const Unit& ir, CompiledUnit& u);
   // The best entry there; `below`: of a tier below that.

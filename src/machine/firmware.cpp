@@ -152,6 +152,9 @@ std::string MachineImpl::stats_json() {
       .number("memory_touched_bytes", touched_pages() * PhysMem::kPageSize);
   const Cpu::Stats& s = cpu_.stats;
   j.raw("cpu", Json()
+                   .number("mmu_translate_calls_total", s.translations)
+                   .number("slow_reads_total", s.slow_reads)
+                   .number("slow_writes_total", s.slow_writes)
                    .number("tlb_misses_total", s.tlb_misses)
                    .number("tlb_flushes_total", s.tlb_flushes)
                    .number("mmio_reads_total", s.mmio_reads)
@@ -166,7 +169,7 @@ std::string MachineImpl::stats_json() {
   if (config_.hdb) disks.raw("hdb", disk_json(*config_.hdb));
   if (config_.cdrom) disks.raw("cdrom", disk_json(*config_.cdrom));
   if (config_.virtio) disks.raw("virtio", disk_json(*config_.virtio));
-  if (jit_) j.raw("jit", jit_->stats_json());
+  j.raw("jit", jit::to_json(jit_ ? jit_->stats() : jit::Stats{}));
   j.raw("disks", disks.str());
   j.raw("screen", Json()
                       .number("frames_rendered_total", vga_.stats.frames_rendered)

@@ -43,6 +43,7 @@ const CASES = [
   ["a command line without a kernel", ["run", "--hda", "good.img", "--append", "x"], /--append needs --kernel/],
   ["a clock of a run that is not deterministic", ["run", "--hda", "good.img", "--ns-per-insn", "5"], /needs --deterministic/],
   ["neither on nor off", ["run", "--hda", "good.img", "--jit", "maybe"], /--jit: 'maybe' is not on or off/],
+  ["a limit without a number", ["run", "--hda", "good.img", "--jit", "threshold=1,chain="], /--jit: '(threshold=1,)?chain=' is not on or off/],
   ["too slow a clock", ["run", "--hda", "good.img", "--deterministic", "--ns-per-insn", "1000001"], /not between 1 and 1000000/],
   ["hashes of a run that is not deterministic", ["run", "--hda", "good.img", "--hash-every", "5"], /needs --deterministic/],
   ["no memory", ["run", "--hda", "good.img", "--memory", "0"], /--memory/],

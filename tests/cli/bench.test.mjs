@@ -183,6 +183,8 @@ for (const host of HOSTS) {
       ["too many for ECX", ["alu", "--iterations", "4294967296"], /32 bits of ECX/],
       ["bits that are none", ["--bits", "16"], /--bits: '16' is not 32 or 64/],
       ["payloads that are none", ["alu32", "--bits", "64"], /no payload/],
+      ["limits without a compiler", ["--mode", "interpreter", "--jit", "threshold=1"], /--jit needs a mode with a compiler/],
+      ["a limit that is none", ["--jit", "threshold=1,group=0"], /--jit: 'group=0' is not on or off, nor NAME=N of chain, .*group_probes/],
       ["a mode that is none", ["--mode", "fast"], /--mode: 'fast' is not interpreter, jit_baseline or jit_opt/],
       ["a file without a mode", ["--raw", "good", "--iterations", "1"], /--raw needs --bits/],
       ["a file and a payload", ["--raw", "good", "--bits", "32", "alu"], /exclude one another/],

@@ -11,6 +11,7 @@
 #include "jit/opt/opt.h"
 #include "jit/wasm/emit.h"
 #include "support/check.h"
+#include "support/ir_text.h"
 #include "support/stub_bus.h"
 
 using namespace oriel;
@@ -208,6 +209,16 @@ void test_simd() {
   if (g_failed) std::printf("%s", text.c_str());
 }
 
+// What print() says of a unit is read as the same unit: the tests of the passes need that.
+void check_text(const Unit& unit) {
+  const std::string text = print(unit);
+  Unit read;
+  read.mode = unit.mode;
+  const bool same = parse_ir(text, read) && print(read) == text;
+  CHECK(same);
+  if (!same) std::printf("%s\n-- read as\n%s", text.c_str(), print(read).c_str());
+}
+
 // Any bytes, from any place of a page, in both modes.
 void test_random(unsigned rounds) {
   u64 seed = 1;
@@ -231,6 +242,7 @@ void test_random(unsigned rounds) {
     Unit unit;
     if (!make(page, next() & 4095, mode, 1 + next() % 200, unit)) continue;
     made++;
+    check_text(unit);
     const Body body = emit(unit, Addresses{});
     CHECK(!body.bytes.empty() && module_of({body}, true).size() > body.bytes.size());
     CHECK(std::is_sorted(body.hints.begin(), body.hints.end()));

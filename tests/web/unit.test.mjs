@@ -37,7 +37,7 @@ describe("options of `oriel run`", () => {
       deterministic: true,
       nsPerInsn: 7,
       hashEvery: 10,
-      jit: {},
+      jit: "on",
       testDevice: true,
       script: "x",
       help: false,

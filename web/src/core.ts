@@ -58,14 +58,11 @@ export interface Disk {
   name: string;
 }
 
-/** The names are those of src/jit/config.h. */
-export type JitLimits = Partial<Record<keyof typeof JIT_LIMIT, number>>;
-
 export interface MachineConfig {
   memoryBytes: number;
   deterministic: boolean;
-  /** Compile hot code, within these limits (src/jit/config.h); default: do not. */
-  jit?: JitLimits | undefined;
+  /** Compile hot code: "on", or within limits, NAME=N,... (src/jit/config.cpp). Default: do not. */
+  jit?: string | undefined;
   /** In the deterministic mode: the virtual nanoseconds that an instruction takes; default 10. */
   nsPerInsn?: number | undefined;
   bios: Uint8Array;
@@ -114,6 +111,7 @@ export interface Exports {
   oriel_config_store(field: number, handle: number, size: number): void;
   oriel_config_disk(slot: number, handle: number, size: number, writable: number, snapshot: number): number;
   oriel_config_script(text: number, n: number): number;
+  oriel_config_jit(text: number, n: number): number;
   oriel_config_memory(): number;
   oriel_create(): number;
   oriel_run(maxInsns: number, maxHostNs: number): number;
@@ -174,14 +172,7 @@ const CONFIG_NUMBER = {
   nsPerInsn: 2,
   bootOrder: 3,
   testDevice: 4,
-  jit: 5,
 } as const;
-/** The same: the limits of the compiled tiers. */
-export const JIT_LIMIT = {
-  ...{ chain: 6, threshold: 7, maxInsns: 8, cacheBytes: 9, cacheUnits: 10, batch: 11, maxWait: 12 },
-  ...{ threshold2: 13, maxInsns2: 14, group: 15 },
-} as const;
-export type JitLimit = keyof typeof JIT_LIMIT;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, append: 2 } as const;
 const CONFIG_STORE = { kernel: 0, initrd: 1 } as const;
 const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 3 };
@@ -312,9 +303,8 @@ export class Core {
     const e = this.exports;
     e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
-    if (config.jit) {
-      e.oriel_config_number(CONFIG_NUMBER.jit, 1);
-      for (const [name, value] of Object.entries(config.jit)) e.oriel_config_number(JIT_LIMIT[name as JitLimit], value);
+    if (config.jit !== undefined) {
+      this.check(this.give(new TextEncoder().encode(config.jit), "--jit", (p, n) => e.oriel_config_jit(p, n)));
     }
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
@@ -344,12 +334,18 @@ export class Core {
     }
     if (config.script) {
       const { text, name } = config.script;
-      const p = e.oriel_alloc(text.length) >>> 0;
-      if (p === 0) throw new MachineError(`${name}: too long`);
-      this.view(p, text.length).set(text);
-      this.check(e.oriel_config_script(p, text.length), name);
-      e.oriel_free(p);
+      this.check(this.give(text, name, (p, n) => e.oriel_config_script(p, n)), name);
     }
+  }
+
+  /** Hands bytes to a function of the core. */
+  private give(bytes: Uint8Array, name: string, f: (p: number, n: number) => number): number {
+    const p = this.exports.oriel_alloc(bytes.length) >>> 0;
+    if (p === 0) throw new MachineError(`${name}: too long`);
+    this.view(p, bytes.length).set(bytes);
+    const result = f(p, bytes.length);
+    this.exports.oriel_free(p);
+    return result;
   }
 
   private view(p: number, n: number): Uint8Array {

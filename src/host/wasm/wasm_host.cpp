@@ -105,24 +105,7 @@ bool can_allocate(usize n) {
 
 // ---- Configuration, before create ------------------------------------------------------------------
 
-enum class ConfigNumber : u32 {
-  kMemoryBytes,
-  kDeterministic,
-  kNsPerInsn,
-  kBootOrder,
-  kTestDevice,
-  kJit,
-  kJitChain,
-  kJitThreshold,
-  kJitMaxInsns,
-  kJitCacheBytes,
-  kJitCacheUnits,
-  kJitBatch,
-  kJitMaxWait,
-  kJitThreshold2,
-  kJitMaxInsns2,
-  kJitGroup
-};
+enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice };
 enum class ConfigBlob : u32 { kBios, kVgaBios, kAppend };
 enum class ConfigStore : u32 { kKernel, kInitrd };
 
@@ -134,17 +117,6 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kNsPerInsn: c.ns_per_insn = static_cast<u32>(value); break;
     case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
     case ConfigNumber::kTestDevice: c.test_device = value != 0; break;
-    case ConfigNumber::kJit: c.jit = value != 0; break;
-    case ConfigNumber::kJitChain: c.jit_limits.chain = value != 0; break;
-    case ConfigNumber::kJitThreshold: c.jit_limits.threshold = static_cast<u32>(value); break;
-    case ConfigNumber::kJitMaxInsns: c.jit_limits.max_insns = static_cast<u32>(value); break;
-    case ConfigNumber::kJitCacheBytes: c.jit_limits.cache_bytes = static_cast<u64>(value); break;
-    case ConfigNumber::kJitCacheUnits: c.jit_limits.cache_units = static_cast<u32>(value); break;
-    case ConfigNumber::kJitBatch: c.jit_limits.batch = static_cast<u32>(value); break;
-    case ConfigNumber::kJitMaxWait: c.jit_limits.max_wait = static_cast<u64>(value); break;
-    case ConfigNumber::kJitGroup: c.jit_limits.group = value != 0; break;
-    case ConfigNumber::kJitThreshold2: c.jit_limits.threshold2 = static_cast<u32>(value); break;
-    case ConfigNumber::kJitMaxInsns2: c.jit_limits.max_insns2 = static_cast<u32>(value); break;
   }
 }
 
@@ -192,6 +164,16 @@ const char* config_disk(u32 slot, u32 handle, double size, u32 writable, u32 sna
 ORIEL_EXPORT(config_script) const char* config_script(const char* text, usize n) {
   std::string error;
   instance().host.script = Script::parse(std::string(text, n), error);
+  return give(error);
+}
+
+// Compile hot code, within the limits that a text gives (jit/config.h: set_limits()). Returns an empty text, or what is
+// wrong with it.
+ORIEL_EXPORT(config_jit) const char* config_jit(const char* text, usize n) {
+  MachineConfig& c = instance().config;
+  c.jit = true;
+  std::string error;
+  jit::set_limits(std::string(text, n), c.jit_limits, error);
   return give(error);
 }
 

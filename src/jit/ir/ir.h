@@ -128,7 +128,10 @@ struct Unit {
   Type word() const { return mode == CodeMode::k64 ? Type::kI64 : Type::kI32; }
 };
 
-// One line an operation, for tests and --verify: docs of the syntax in print.cpp.
+// One line an operation, for tests.
+extern const char* const kTypeSuffixes[];       // by Type
+extern const char* const kVarNames[kVarCount];  // XMM0 and what follows it are x0, x1, ...
+extern const char* const kTermNames[];          // by Term
 std::string print(const Unit& unit);
 
 }  // namespace oriel::jit

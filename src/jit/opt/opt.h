@@ -1,6 +1,7 @@
 // The passes over a unit's IR, each in a file of its own.
 #pragma once
 
+#include "jit/config.h"
 #include "jit/ir/ir.h"
 
 namespace oriel::jit {
@@ -9,5 +10,17 @@ namespace oriel::jit {
 void group_probes(Unit& unit);
 // What is written to a flag or XMM variable and written again before anything can read it is not written.
 void drop_dead_sets(Unit& unit);
+
+// All of them (passes.inc).
+struct Pass {
+  const char* name;
+  void (*run)(Unit& unit);
+  bool Config::* on;
+};
+inline constexpr Pass kPasses[] = {
+#define PASS(NAME) {#NAME, NAME, &Config::NAME},
+#include "jit/opt/passes.inc"
+#undef PASS
+};
 
 }  // namespace oriel::jit

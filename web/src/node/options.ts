@@ -1,8 +1,6 @@
 // The command line of `oriel run`: one table that is parsed and printed. The native command
 // (src/cli) takes the same options.
 
-import { JIT_LIMIT, type JitLimit, type JitLimits } from "../core.ts";
-
 /** A wrong call or input: one line on stderr, exit status 2. */
 export class UsageError extends Error {}
 
@@ -30,7 +28,8 @@ export interface RunOptions {
   maxSeconds?: number;
   maxInstructions?: number;
   deterministic: boolean;
-  jit?: JitLimits;
+  /** MachineConfig.jit, which the core looks at. */
+  jit?: string;
   nsPerInsn?: number;
   hashEvery?: number;
   script?: string;
@@ -61,19 +60,6 @@ function positive(name: string, value: string, integer: boolean): number {
     throw new UsageError(`--${name}: '${value}' is not a positive ${integer ? "whole " : ""}number`);
   }
   return n;
-}
-
-/** NAME=N,... */
-function jitLimits(value: string): JitLimits {
-  const limits: JitLimits = {};
-  for (const part of value.split(",")) {
-    const [, name = "", n = ""] = /^(\w+)=(\d+)$/.exec(part) ?? [];
-    if (!Object.hasOwn(JIT_LIMIT, name) || Number(n) > Number.MAX_SAFE_INTEGER) {
-      throw new UsageError(`--jit: '${part}' is not on or off, nor NAME=N of ${Object.keys(JIT_LIMIT).join(", ")}`);
-    }
-    limits[name as JitLimit] = Number(n);
-  }
-  return limits;
 }
 
 /** The F of `prefix:F`. */
@@ -223,7 +209,7 @@ const GROUPS: Group[] = [
         help: "compile hot code to WebAssembly; default on with --host node, which alone can; L: on, within limits (docs/testing.md)",
         set: (o, v) => {
           if (v === "off") delete o.jit;
-          else o.jit = v === "on" ? {} : jitLimits(v);
+          else o.jit = v;
         },
       },
       { name: "script", value: "F", help: "a test script that types and waits (docs/script.md)", set: path("script") },
@@ -262,7 +248,7 @@ export function parseRunOptions(args: string[]): RunOptions {
     serial: { kind: "stdio" },
     debugcon: { kind: "none" },
     deterministic: false,
-    jit: {},
+    jit: "on",
     help: false,
   };
   const known = new Map(GROUPS.flatMap((g) => g.options).map((opt) => [opt.name, opt]));

@@ -73,7 +73,7 @@ class CpuWorker {
     this.core = await Core.create(firmware.module, this.host(), {
       memoryBytes: config.memoryMib * 2 ** 20,
       deterministic: config.deterministic,
-      jit: {},
+      jit: "on",
       bios: firmware.bios,
       vgabios: firmware.vgabios,
       kernel: config.kernel && new BlobStore(config.kernel.blob),
