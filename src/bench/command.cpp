@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/json.h"
+#include "jit/jit.h"
 
 namespace oriel::bench {
 
@@ -18,6 +19,34 @@ const char* mode_name(Mode m) {
 }
 
 }  // namespace
+
+void JitSummary::add(const JitSummary& more) {
+  units += more.units;
+  compile_ns += more.compile_ns;
+  lookup_hits += more.lookup_hits;
+  lookup_misses += more.lookup_misses;
+  deopts += more.deopts;
+}
+
+std::string JitSummary::line() const {
+  const double lookups = lookup_hits + lookup_misses;
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "JIT: %.0f units compiled in %.1f ms, %.1f %% of %.0f cache lookups hit, %.0f deopts\n", units,
+                compile_ns / 1e6, lookups > 0 ? 100 * lookup_hits / lookups : 0, lookups, deopts);
+  return text;
+}
+
+std::string JitSummary::json() const {
+  const double lookups = lookup_hits + lookup_misses;
+  return Json()
+      .number("units_compiled_total", static_cast<u64>(units))
+      .number("compile_time_ns_total", static_cast<u64>(compile_ns))
+      .number("lookup_total", static_cast<u64>(lookups))
+      .real("lookup_hit_ratio", lookups > 0 ? lookup_hits / lookups : 0, 4)
+      .number("deopt_total", static_cast<u64>(deopts))
+      .str();
+}
 
 std::unique_ptr<Case> Case::create(Host& host, const Options& o, usize index, std::vector<u8> raw, u8* ram,
                                    std::string& error) {
@@ -144,6 +173,15 @@ std::string Case::row() const {
   return text;
 }
 
+JitSummary Case::jit() const {
+  const jit::Jit* compiler = machine_->machine().compiler();
+  if (!compiler) return {};
+  const jit::Stats& s = compiler->counters();
+  auto sum = [&s](u64 jit::Stats::Tier::* n) { return static_cast<double>(s.tier[0].*n + s.tier[1].*n); };
+  return {sum(&jit::Stats::Tier::units), sum(&jit::Stats::Tier::compile_ns), static_cast<double>(s.lookup_hits),
+          static_cast<double>(s.lookup_misses), static_cast<double>(s.deopts)};
+}
+
 std::string Case::json(const char* host) const {
   const Times t = times();
   const Outcome r = first_.value_or(Outcome{});
@@ -177,6 +215,7 @@ std::string Case::json(const char* host) const {
       .real("cpu_seconds", cpu, 9)
       .real("mips", mips(t.mean))
       .real("cpu_mips", mips(cpu))
+      .raw("jit", jit().json())
       .raw("machine", machine_->machine().stats_json());
   if (status_ != kDone) j.text("failure", failure_);
   return j.str();

@@ -38,8 +38,13 @@ bool parse_options(const std::vector<std::string>& args, bool can_compile, Optio
 std::string help_text();
 // The line above those of Case::row().
 std::string table_head();
-// All that --json prints, of the Case::json() of the payloads, with commas between them.
-std::string document(const Options& o, const std::string& results);
+// What the JIT compiler did in the machines of some payloads.
+struct JitSummary {
+  double units = 0, compile_ns = 0, lookup_hits = 0, lookup_misses = 0, deopts = 0;
+  void add(const JitSummary& more);
+  std::string line() const;
+  std::string json() const;
+};
 
 // One payload: as many calls as its options say.
 class Case {
@@ -57,6 +62,7 @@ class Case {
   std::string row() const;
   std::string json(const char* host) const;
   Machine& machine() { return machine_->machine(); }
+  JitSummary jit() const;
 
  private:
   enum class Phase : u8 { kCalibrate, kWarmUp, kMeasure };
@@ -88,5 +94,8 @@ class Case {
   ExitStatus status_ = kDone;
   std::string failure_;
 };
+
+// All that --json prints, of the Case::json() of the payloads, with commas between them, and their summaries' sum.
+std::string document(const Options& o, const std::string& results, const JitSummary& jit);
 
 }  // namespace oriel::bench

@@ -178,8 +178,8 @@ std::string table_head() {
   return text;
 }
 
-std::string document(const Options& o, const std::string& results) {
-  return o.raw.empty() ? "{\"results\":[\n" + results + "\n]}" : results;
+std::string document(const Options& o, const std::string& results, const JitSummary& jit) {
+  return o.raw.empty() ? "{\"results\":[\n" + results + "\n],\n\"jit\":" + jit.json() + "}" : results;
 }
 
 bool parse_options(const std::vector<std::string>& args, bool can_compile, Options& o, std::string& error) {

@@ -63,7 +63,7 @@ int bench(int argc, char** argv) {
       std::printf("%s%s", std::exchange(head, {}).c_str(), c->row().c_str());
     std::fflush(stdout);
   }
-  if (o.json && !results.empty()) std::printf("%s\n", b::document(o, results).c_str());
+  if (o.json && !results.empty()) std::printf("%s\n", b::document(o, results, {}).c_str());
   return status;
 }
 

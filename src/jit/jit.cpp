@@ -512,6 +512,7 @@ CompiledCode::Ran Jit::outcome(u32 leave) {
     Block* b = c_.blocks->find(c_.rip);
     if (b && !b->unit && b->heat > kSoon && b->heat < kNever / 2) b->heat = kSoon;
   }
+  c_.block_rip = c_.rip;  // as tier 0 leaves it: where the last block began, or the next one
   return Ran::kGo;
 }
 

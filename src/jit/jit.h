@@ -52,7 +52,8 @@ class Jit final : public CompiledCode {
   u32 x87_store(u32 what, const F80& st, void* to);
   u32 x87(u32 what, F80& st, const void* operand);
 
-  Stats stats() const;
+  Stats stats() const;  // all of it
+  const Stats& counters() const { return stats_; }
 
  private:
   struct Module {

@@ -140,6 +140,18 @@ void MachineImpl::set_up_cmos() {
   rtc_.set_cmos(0x5f, 0);  // one CPU
 }
 
+MachineImpl::Rates::Values MachineImpl::counters() const {
+  Rates::Values v{};
+  v[kInstructions] = cpu_.icount;
+  v[kTlbFills] = cpu_.stats.tlb_misses;
+  if (!jit_) return v;
+  const jit::Stats& s = jit_->counters();
+  v[kCompileNs] = s.tier[0].compile_ns + s.tier[1].compile_ns;
+  v[kBlocksCompiled] = s.tier[0].blocks + s.tier[1].blocks;
+  v[kDeopts] = s.deopts;
+  return v;
+}
+
 std::string MachineImpl::stats_json() {
   Json j;
   const double seconds = static_cast<double>(run_ns_) / 1e9;
@@ -151,6 +163,10 @@ std::string MachineImpl::stats_json() {
       .number("memory_bytes", mem_.ram_size())
       .number("memory_touched_bytes", touched_pages() * PhysMem::kPageSize);
   const Cpu::Stats& s = cpu_.stats;
+  auto per = [](u64 a, double b) { return b > 0 ? static_cast<double>(a) / b : 0; };
+  const auto sampled = static_cast<double>(hot_blocks_.instructions());
+  const double memory_operations =
+      static_cast<double>(cpu_.icount) * per(hot_blocks_.memory_operations(), sampled);  // by the samples
   j.raw("cpu", Json()
                    .number("mmu_translate_calls_total", s.translations)
                    .number("slow_reads_total", s.slow_reads)
@@ -163,12 +179,26 @@ std::string MachineImpl::stats_json() {
                    .number("exceptions_total", s.exceptions)
                    .number("blocks_decoded_total", s.blocks_decoded)
                    .number("code_invalidations_total", s.code_invalidations)
+                   .real("memory_operations_per_instruction", per(hot_blocks_.memory_operations(), sampled))
+                   .real("mmu_translate_calls_per_memory_operation", per(s.translations, memory_operations), 9)
                    .str());
   Json disks;
   if (config_.hda) disks.raw("hda", disk_json(*config_.hda));
   if (config_.hdb) disks.raw("hdb", disk_json(*config_.hdb));
   if (config_.cdrom) disks.raw("cdrom", disk_json(*config_.cdrom));
   if (config_.virtio) disks.raw("virtio", disk_json(*config_.virtio));
+  const Rates::Growth growth = rates_.growth(host_.monotonic_ns(), counters());
+  j.raw("rates", Json()
+                     .real("window_seconds", growth.seconds)
+                     .real("instructions_per_second", growth.per_second[kInstructions])
+                     .real("compile_time_ns_per_second", growth.per_second[kCompileNs])
+                     .real("blocks_compiled_per_second", growth.per_second[kBlocksCompiled])
+                     .real("deopts_per_second", growth.per_second[kDeopts])
+                     .real("tlb_fills_per_second", growth.per_second[kTlbFills])
+                     .str());
+  j.number("samples_total", hot_blocks_.samples())
+      .number("sampled_instructions_total", hot_blocks_.instructions())
+      .raw("hot_blocks", hot_blocks_.json());
   j.raw("jit", jit::to_json(jit_ ? jit_->stats() : jit::Stats{}));
   j.raw("disks", disks.str());
   j.raw("screen", Json()

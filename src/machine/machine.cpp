@@ -285,6 +285,7 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
   if (!config_.deterministic && start_ns - last_exit_ns_ > promised_idle_ns_ + kPauseNs)
     host_zero_ns_ += start_ns - last_exit_ns_ - promised_idle_ns_;
   promised_idle_ns_ = 0;
+  note_rates(start_ns);
   u64 target = cpu_.icount + max_insns;
   if (target < max_insns) target = ~u64{0};
   MachineStatus status = MachineStatus::kRunning;
@@ -308,6 +309,7 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
     in_run_ = true;
     RunResult r = cpu_.run(limit);
     in_run_ = false;
+    if (jit_ && r == RunResult::kBudget) hot_blocks_.sample(cpu_, cpu_.icount - before);
     stuck = cpu_.icount != before ? 0 : stuck + (r == RunResult::kBudget ? kFaultRound : 1);
     if (want_stop_) {
       want_stop_ = false;
@@ -346,6 +348,7 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
   }
   last_exit_ns_ = host_.monotonic_ns();
   run_ns_ += last_exit_ns_ - start_ns;
+  note_rates(last_exit_ns_);
   if (status == MachineStatus::kIdle) promised_idle_ns_ = idle_ns();
   return status;
 }

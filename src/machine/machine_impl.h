@@ -27,6 +27,8 @@
 #include "devices/virtio_blk.h"
 #include "jit/jit.h"
 #include "machine/machine.h"
+#include "perf/hot_blocks.h"
+#include "perf/rates.h"
 
 namespace oriel {
 
@@ -115,6 +117,16 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   u64 skipped_ns_ = 0, host_zero_ns_ = 0, last_exit_ns_ = 0, promised_idle_ns_ = 0;
   u64 insns_per_ms_ = 20'000;  // measured, to size slices in the normal mode
   u64 run_ns_ = 0;             // host time spent in run()
+
+  // Telemetry beyond counters.
+  HotBlocks hot_blocks_;  // with a compiler only
+  enum Counter : usize { kInstructions, kCompileNs, kBlocksCompiled, kDeopts, kTlbFills, kCounters };
+  using Rates = oriel::Rates<kCounters>;
+  Rates::Values counters() const;
+  void note_rates(u64 host_ns) {
+    if (rates_.due(host_ns)) rates_.note(host_ns, counters());
+  }
+  Rates rates_;
 
   Pic pic_;
   Lapic lapic_;

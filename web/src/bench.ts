@@ -95,6 +95,9 @@ export async function bench(module: WebAssembly.Module, host: BenchHost, args: s
       host.complain(b.text(b.exports.oriel_bench_failure()));
     }
     if (!b.exports.oriel_bench_measured()) continue;
+    const jit = b.exports.oriel_bench_jit() >>> 0;
+    const [units = 0, ns = 0, hits = 0, misses = 0, deopts = 0] = new Float64Array(b.exports.memory.buffer, jit, 5);
+    first.exports.oriel_bench_jit_add(units, ns, hits, misses, deopts);
     if (json) {
       results.push(b.give(host.name, (p, size) => b.text(b.exports.oriel_bench_json(p, size))));
     } else {
@@ -102,6 +105,7 @@ export async function bench(module: WebAssembly.Module, host: BenchHost, args: s
       head = "";
     }
   }
+  if (!json && head === "") host.print(first.text(first.exports.oriel_bench_jit_line()));
   if (results.length > 0) {
     const all = results.join(",\n");
     host.print(`${first.give(all, (p, size) => first.text(first.exports.oriel_bench_document(p, size)))}\n`);

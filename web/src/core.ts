@@ -151,6 +151,9 @@ export interface Exports {
   oriel_bench_cases(): number;
   oriel_bench_head(): number;
   oriel_bench_document(results: number, n: number): number;
+  oriel_bench_jit_line(): number;
+  oriel_bench_jit(): number;
+  oriel_bench_jit_add(units: number, compileNs: number, lookupHits: number, lookupMisses: number, deopts: number): void;
   oriel_bench_payload(n: number): number;
   oriel_bench_create(index: number): number;
   oriel_bench_step(): number;

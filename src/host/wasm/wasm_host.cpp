@@ -65,6 +65,7 @@ struct Instance {
   bench::Options bench_options;
   std::vector<u8> payload;
   std::unique_ptr<bench::Case> bench;
+  bench::JitSummary jit, jit_sum;
   std::string text;  // what the last call that returns a text returned
   std::vector<u8> pixels;
   std::vector<Rect> rects;
@@ -345,7 +346,24 @@ ORIEL_EXPORT(bench_cases) usize bench_cases() { return instance().bench_options.
 ORIEL_EXPORT(bench_head) const char* bench_head() { return give(bench::table_head()); }
 // All that --json prints.
 ORIEL_EXPORT(bench_document) const char* bench_document(const char* results, usize n) {
-  return give(bench::document(instance().bench_options, {results, n}));
+  const Instance& i = instance();
+  return give(bench::document(i.bench_options, {results, n}, i.jit_sum));
+}
+// The last line of the table; empty in a mode without a compiler.
+ORIEL_EXPORT(bench_jit_line) const char* bench_jit_line() {
+  const Instance& i = instance();
+  return give(i.bench_options.mode == bench::Mode::kInterpreter ? "" : i.jit_sum.line());
+}
+// Each payload has an instance of its own. For the sum: the numbers of this one's, and those of another instance.
+ORIEL_EXPORT(bench_jit) const double* bench_jit() {
+  Instance& i = instance();
+  static_assert(sizeof i.jit == 5 * sizeof(double));
+  i.jit = i.bench->jit();
+  return &i.jit.units;
+}
+ORIEL_EXPORT(bench_jit_add)
+void bench_jit_add(double units, double compile_ns, double lookup_hits, double lookup_misses, double deopts) {
+  instance().jit_sum.add({units, compile_ns, lookup_hits, lookup_misses, deopts});
 }
 // Where the host writes the `n` bytes of the file; null when there is no memory for them.
 ORIEL_EXPORT(bench_payload) u8* bench_payload(usize n) {
