@@ -157,6 +157,12 @@ const Option kRun[] = {
                                     : "--jit on: the native command has no WebAssembly engine; use --host node";
        return false;
      }},
+    {"verify-jit", nullptr,
+     "run tier 0 beside compiled code, stop where they differ; implies --deterministic --snapshot",
+     [](Options&, const char*, std::string& error) {
+       error = "--verify-jit: the native command has no WebAssembly engine; use --host node";
+       return false;
+     }},
     {"script", "F", "a test script that types and waits (docs/script.md)", text<&Options::script>},
     {"help", nullptr, "print this", [](Options& o, const char*, std::string&) { return o.help = true; }},
 };
@@ -207,7 +213,7 @@ std::string help_text() {
   }
   s += "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions\n"
        "ran out, 4 the guest shut itself down by a triple fault, 5 it failed by its own report to the test device,\n"
-       "128 + N ended by signal N.\n"
+       "6 compiled code and tier 0 differ (--verify-jit), 128 + N ended by signal N.\n"
        "A writable image is locked by IMAGE.lock while it is in use.\n";
   return s;
 }

@@ -621,6 +621,7 @@ class Cpu final : public PhysMemListener {
   // Slow paths behind the inline probe. `lin` is complete (segment added, masked).
   ORIEL_COLD bool read_slow(u64 lin, void* out, u32 n, unsigned s, u8 mmu_index);
   ORIEL_COLD bool write_slow(u64 lin, const void* v, u32 n, unsigned s, u8 mmu_index);
+  ORIEL_COLD u8* tracked_write(u64 lin, u32 n, u8 mmu_index);
   ORIEL_COLD bool seg_check(unsigned s, u64 off, u32 n, AccessKind kind);  // type and limit; raises #GP or #SS
   ORIEL_COLD bool rmw_slow(u64 lin, void* old, u32 n, unsigned s);
   ORIEL_COLD void rmw_commit_slow(const void* v, u32 n);

@@ -25,6 +25,9 @@ constexpr unsigned kTlbKeyShift = 2;
 
 constexpr TlbEntry kEmptyEntry = {kTlbNone, kTlbNone, kTlbNone, 0};
 
+// In TlbEntry::wtag where writes are tracked: what would be the tag, for write_slow() alone.
+constexpr u64 kTracked = 1;
+
 constexpr u16 kNoPcid = 0xffff;
 constexpr u64 gib_bit(u64 lin) { return u64{1} << (lin >> 30 & 63); }
 
@@ -429,7 +432,7 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
       write_now = false;
   }
   e.rtag = readable && !watched ? lin_page : kTlbNone;
-  e.wtag = write_now ? lin_page : kTlbNone;
+  e.wtag = write_now ? lin_page | (mem.tracks_writes() ? kTracked : 0) : kTlbNone;
   e.xtag = fetchable ? lin_page : kTlbNone;
   e.addend = static_cast<u64>(reinterpret_cast<uintptr_t>(page.host)) - lin_page;
   tlb_set->pa[index][tlb_index(lin)] = (t.pa & ~kPageOff) | (t.global ? kTlbGlobal : 0) | (t.user ? kTlbUser : 0) |
@@ -534,7 +537,20 @@ bool Cpu::read_slow(u64 lin, void* out, u32 n, unsigned s, u8 index) {
   return true;
 }
 
+// The host address of a write that would have gone unseen, if writes were not tracked; else nullptr.
+u8* Cpu::tracked_write(u64 lin, u32 n, u8 index) {
+  const TlbEntry& e = tlb_set->tables[index][tlb_index(lin)];
+  if ((((lin + n - 1) & ~kPageOff) | kTracked) != e.wtag) return nullptr;
+  u8* host = reinterpret_cast<u8*>(static_cast<uintptr_t>(lin + e.addend));
+  mem.note_written(host);
+  return host;
+}
+
 bool Cpu::write_slow(u64 lin, const void* v, u32 n, unsigned s, u8 index) {
+  if (u8 * host; mem.tracks_writes() && (host = tracked_write(lin, n, index))) {
+    std::memcpy(host, v, n);
+    return true;
+  }
   stats.slow_writes++;
   if (!linear_check(lin, n, s, index)) return false;
   const u8* in = static_cast<const u8*>(v);
@@ -554,6 +570,11 @@ bool Cpu::write_slow(u64 lin, const void* v, u32 n, unsigned s, u8 index) {
 
 bool Cpu::rmw_slow(u64 lin, void* old, u32 n, unsigned s) {
   u8 index = mmu;
+  if (const u8 * host; mem.tracks_writes() && (host = tracked_write(lin, n, index))) {
+    std::memcpy(old, host, n);
+    rmw_ = Rmw{lin, nullptr, s};
+    return true;
+  }
   if (!linear_check(lin, n, s, index)) return false;
   u32 first = static_cast<u32>(0x1000 - (lin & kPageOff));
   u64 pa;

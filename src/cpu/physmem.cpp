@@ -2,6 +2,7 @@
 #include "cpu/physmem.h"
 
 #include <cstdlib>
+#include <utility>
 
 namespace oriel {
 
@@ -100,9 +101,24 @@ void PhysMem::write(u64 pa, const void* buf, u64 n) {
 
 void PhysMem::note_write(const Page& page, u64 pa, u32 n) {
   if (!page.flags) return;
+  if (tracks_writes()) note_written(page.host);
   u8 f = *page.flags;
   *page.flags = f | kPageDirty | kPageTouched;
   if ((f & kPageCode) && listener_) listener_->code_written(pa, n);
+}
+
+void PhysMem::track_writes() { seen_.resize(ram_size_ >> kPageShift); }
+
+void PhysMem::note_written(const u8* host) {
+  const usize page = static_cast<usize>(host - ram_) >> kPageShift;
+  if (host < ram_ || page >= seen_.size() || seen_[page]) return;
+  seen_[page] = true;
+  written_.push_back(static_cast<u32>(page));
+}
+
+std::vector<u32> PhysMem::take_written() {
+  for (u32 page : written_) seen_[page] = false;
+  return std::exchange(written_, {});
 }
 
 void PhysMem::clear_dirty(u8* flags, usize n) {

@@ -3,6 +3,8 @@
 // Addresses at and above 4 GiB are unmapped: they read as all ones and swallow writes.
 #pragma once
 
+#include <vector>
+
 #include "base/types.h"
 
 namespace oriel {
@@ -92,6 +94,12 @@ class PhysMem {
   void note_write(const Page& page, u64 pa, u32 n);
 
   u8* ram_flags() { return ram_flags_; }  // one PageFlags byte per page of RAM
+  // From now on take_written() gives the pages of RAM that were written since it was called last. Cpu::fill() then
+  // grants no write that would go unseen.
+  void track_writes();
+  bool tracks_writes() const { return !seen_.empty(); }
+  void note_written(const u8* host);
+  std::vector<u32> take_written();
   // Clears kPageDirty over `n` page flags and makes the CPU report the next write to each page again.
   void clear_dirty(u8* flags, usize n);
 
@@ -112,6 +120,8 @@ class PhysMem {
   // Per page: region and page offset within it, packed as region << 20 | page number in the region.
   u32* map_;
   PhysMemListener* listener_ = nullptr;
+  std::vector<u32> written_;
+  std::vector<bool> seen_;  // by page: it is in written_
 };
 
 }  // namespace oriel

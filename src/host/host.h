@@ -30,6 +30,11 @@ class Host {
     static_cast<void>(module), static_cast<void>(n);
     return false;
   }
+  // With jit::Config::verify: compiled code has taken the machine from one count of retired instructions to another,
+  // and has left registers with this hash (jit/verify.h).
+  virtual void compiled_ran(u64 from, u64 to, u64 registers) {
+    static_cast<void>(from), static_cast<void>(to), static_cast<void>(registers);
+  }
   // Empties slots, so that the engine can drop what was compiled.
   virtual void release(const u32* slots, u32 count) { static_cast<void>(slots), static_cast<void>(count); }
 };

@@ -17,6 +17,8 @@ struct Config {
   u64 cache_bytes = u64{256} << 20;  // what compiled modules may cost the engine, as estimated
   u32 cache_units = 100'000;         // at most kMostUnits
   bool chain = true;                 // units go on to one another by tail calls, where the engine has them
+  bool verify = false;               // Host::compiled_ran() after each unit
+  u32 plant = 0;                     // a mistake for tests of that: a Plant
 #define PASS(NAME) bool NAME = true;
 #include "jit/opt/passes.inc"
 #undef PASS

@@ -5,6 +5,7 @@
 #include "jit/ir/flags.h"
 #include "jit/lift/lift.h"
 #include "jit/opt/opt.h"
+#include "jit/verify.h"
 
 namespace oriel::jit {
 
@@ -17,6 +18,8 @@ constexpr u32 kPatience = 200, kSoon = 4;
 constexpr u32 kMostFails = 50;
 // So many instructions apart, ranges that cannot be probed at once are no reason to give that up.
 constexpr u64 kFailDistance = 10'000;
+// A loop that is verified is left so often.
+constexpr u64 kVerifyInsns = 5'000;
 // What an engine holds for a module besides its code, and for each byte of WebAssembly (its own copy, the code of the
 // baseline compiler, and for some of it that of the optimising one): V8, measured.
 constexpr u64 kModuleBytes = 100 << 10, kBytesPerByte = 6;
@@ -146,6 +149,7 @@ std::unique_ptr<Unit> Jit::ir_of(const Hot& at, const Surroundings& around, u32 
     stats_.pass_ns[n] += now - began;
     began = now;
   }
+  if (config_.plant) plant_mistake(*unit, config_.plant);
   return unit;
 }
 
@@ -155,6 +159,7 @@ std::shared_ptr<Jit::CompiledUnit> Jit::make_unit(const Unit& ir, u8 tier) const
   u->mode = ir.mode;
   u->tier = tier;
   u->insns = static_cast<u32>(ir.insns.size());
+  if (config_.verify) u->text = print(ir);
   u->countdown = tier == 1 ? config_.threshold2 : 0;
   for (const IrBlock& block : ir.blocks) {
     if (!block.insn_count) continue;
@@ -467,6 +472,22 @@ void Jit::take_flags() {
   c_.jit.flag_kind = 0;
 }
 
+void Jit::report(bool flags_taken) {
+  const u64 from = reported_;
+  reported_ = flags_taken ? c_.icount : retired();
+  // Where nothing has retired, an interrupt may have been delivered since, which tier 0 has yet to come to.
+  if (from == reported_) return;
+  if (flags_taken) return host_.compiled_ran(from, reported_, register_hash(c_));
+  // The next unit shall find the flags as this one left them.
+  const u64 res = c_.cc_res, aux = c_.cc_aux;
+  commit_flags(c_, c_.jit.flag_kind, c_.jit.flag_a, c_.jit.flag_b);
+  host_.compiled_ran(from, reported_, register_hash(c_));
+  c_.cc_res = res;
+  c_.cc_aux = aux;
+}
+
+std::string Jit::unit_text() const { return ran_last_ ? ran_last_->text : ""; }
+
 CompiledCode::Ran Jit::run(Block& first, u64 limit) {
   free_dropped();
   if (!first.unit) note_hot(first);
@@ -476,22 +497,25 @@ CompiledCode::Ran Jit::run(Block& first, u64 limit) {
   if (!first.unit) return Ran::kGo;
   first.heat = 1;
   if (c_.code_mode != CodeMode::k64 && !c_.flat32()) return Ran::kGo;
-  c_.jit.budget = static_cast<u32>(std::min<u64>(limit - c_.icount, 0x7fffffff));
+  c_.jit.budget = static_cast<u32>(std::min<u64>(limit - c_.icount, config_.verify ? kVerifyInsns : 0x7fffffff));
   c_.jit.flag_kind = 0;
   end_ = c_.icount + c_.jit.budget;
   stats_.runs++;
-  const u64 begin = c_.icount;
+  const u64 begin = reported_ = c_.icount;
   u32 leave = kLeaveGo;
   for (const Entry* e = usable(static_cast<Entry*>(first.unit), c_.rip & c_.lin_mask); e && leave == kLeaveGo;
        e = leave == kLeaveGo ? find_entry() : nullptr) {
     c_.jit.entry = e->code;
     c_.jit.page = static_cast<s32>(e->page >> 12);
+    if (config_.verify) ran_last_ = e->unit->shared_from_this();
     leave = invoke(e->unit->slot);
+    if (config_.verify && leave == kLeaveGo) report(false);
     if (leave != kLeaveHot) continue;
     optimise();
     leave = kLeaveGo;
   }
   const Ran ran = outcome(leave);
+  if (config_.verify && ran == Ran::kGo) report(true);
   stats_.retired += c_.icount - begin;
   return ran;
 }

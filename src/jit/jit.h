@@ -54,6 +54,7 @@ class Jit final : public CompiledCode {
 
   Stats stats() const;  // all of it
   const Stats& counters() const { return stats_; }
+  std::string unit_text() const;  // IR of the unit that ran last, where Config::verify keeps it
 
  private:
   struct Module {
@@ -91,6 +92,7 @@ class Jit final : public CompiledCode {
       u64 first, last;
     };
     std::vector<Range> ranges;  // of code bytes, physical, each within a page
+    std::string text;           // its IR, with Config::verify
   };
   using Units = std::vector<std::shared_ptr<CompiledUnit>>;
   struct Hot {
@@ -123,6 +125,8 @@ class Jit final : public CompiledCode {
   bool was_compiled(u64 pa, CodeMode mode) const;
   // The flags as compiled code left them, into Cpu.
   void take_flags();
+  // Compiled code has been left between instructions, or `flags_taken` by way of outcome().
+  void report(bool flags_taken);
   Ran outcome(u32 leave);
   void attach(Entry& e, Block& b);
   void note_code(const CompiledUnit& u);
@@ -153,6 +157,8 @@ class Jit final : public CompiledCode {
   bool marking_ = false;
   u64 end_ = 0;  // icount when the budget is spent
   Ran step_outcome_ = Ran::kGo;
+  std::shared_ptr<CompiledUnit> ran_last_;
+  u64 reported_ = 0;  // the count of instructions when report() told the host, or compiled code was entered
   Stats stats_;
 };
 

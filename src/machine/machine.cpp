@@ -114,6 +114,7 @@ MachineImpl::MachineImpl(Host& host, MachineConfig config)
       vram_(static_cast<u8*>(std::calloc(kVramBytes, 1))),
       vga_(mem_, *this, vram_.get(), kVramBytes, std::move(config_.vgabios)) {
   mem_.set_listener(&cpu_);
+  if (config_.track_writes) mem_.track_writes();
   if (config_.jit) jit_ = std::make_unique<jit::Jit>(cpu_, host_, config_.jit_limits);
   // Memory: conventional RAM, the region of the PAM registers (the host bridge maps it), extended RAM, the BIOS.
   mem_.map(0, 0xa0000, mem_.ram_region(), 0);

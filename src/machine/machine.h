@@ -37,6 +37,7 @@ struct MachineConfig {
   char boot_order = 0;              // 'c' disk, 'd' cdrom; 0: disk, then CD
   bool test_device = false;         // devices/test_device.h
   BenchPort* bench_port = nullptr;  // devices/bench_port.h; outlives the machine
+  bool track_writes = false;        // for Machine::take_written(); writes are slow then
 };
 
 enum class MachineStatus : u8 {
@@ -81,6 +82,10 @@ class Machine {
   virtual std::string stats_json() = 0;  // one JSON object, units in the names
   virtual std::string triple_fault_report() = 0;
   virtual std::string debug_dump() = 0;  // registers, as the guest stands
+  // For comparing machines (jit/verify.h).
+  virtual u64 register_hash() = 0;
+  virtual std::string register_text() = 0;
+  virtual std::vector<u32> take_written() = 0;  // pages of RAM that were written since the last call
 };
 
 }  // namespace oriel

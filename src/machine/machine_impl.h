@@ -26,6 +26,7 @@
 #include "devices/vga.h"
 #include "devices/virtio_blk.h"
 #include "jit/jit.h"
+#include "jit/verify.h"
 #include "machine/machine.h"
 #include "perf/hot_blocks.h"
 #include "perf/rates.h"
@@ -57,6 +58,9 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   std::string stats_json() override;
   std::string triple_fault_report() override { return report_; }
   std::string debug_dump() override;
+  u64 register_hash() override { return jit::register_hash(cpu_); }
+  std::string register_text() override { return jit::register_text(cpu_); }
+  std::vector<u32> take_written() override { return mem_.take_written(); }
 
   // CpuBus
   u32 port_read(u16 port, unsigned size) override { return io_.read(port, size); }

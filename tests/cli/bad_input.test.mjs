@@ -44,6 +44,7 @@ const CASES = [
   ["a clock of a run that is not deterministic", ["run", "--hda", "good.img", "--ns-per-insn", "5"], /needs --deterministic/],
   ["neither on nor off", ["run", "--hda", "good.img", "--jit", "maybe"], /--jit: 'maybe' is not on or off/],
   ["a limit without a number", ["run", "--hda", "good.img", "--jit", "threshold=1,chain="], /--jit: '(threshold=1,)?chain=' is not on or off/],
+  ["compiled code to verify, and none", ["run", "--hda", "good.img", "--jit", "off", "--verify-jit"], /--verify-jit/],
   ["too slow a clock", ["run", "--hda", "good.img", "--deterministic", "--ns-per-insn", "1000001"], /not between 1 and 1000000/],
   ["hashes of a run that is not deterministic", ["run", "--hda", "good.img", "--hash-every", "5"], /needs --deterministic/],
   ["no memory", ["run", "--hda", "good.img", "--memory", "0"], /--memory/],

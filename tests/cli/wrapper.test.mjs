@@ -32,6 +32,7 @@ const CASES = [
   ["oriel", ["run", "--host"], /--host needs a value/],
   ["oriel", ["bench", "--host", "moon"], /--host: 'moon' is not node or native/],
   ["oriel", ["bench", "--host", "native", "--mode", "jit_baseline"], /no WebAssembly engine/],
+  ["oriel", ["run", "--host", "native", "--hda", "x", "--verify-jit"], /no WebAssembly engine/],
   ["oriel", [], /which command/],
   ["oriel", ["serve", "--port", "99999"], /not a port/],
   ["test", ["--warp"], /no option --warp/],

@@ -14,7 +14,7 @@ describe("options of `oriel run`", () => {
     const line =
       "--kernel k --initrd i --append a=b --hda h --hdb b --virtio v --cdrom c --boot d --snapshot --memory 64 --bios f " +
       "--vgabios g --serial file:s --debugcon stdio --display png:p --stats json:j --max-seconds 1.5 " +
-      "--max-instructions 1000 --deterministic --ns-per-insn 7 --hash-every 10 --jit on --test-device --script x";
+      "--max-instructions 1000 --deterministic --ns-per-insn 7 --hash-every 10 --jit on --verify-jit --test-device --script x";
     assert.deepEqual(parseRunOptions(line.split(" ")), {
       kernel: "k",
       initrd: "i",
@@ -38,6 +38,7 @@ describe("options of `oriel run`", () => {
       nsPerInsn: 7,
       hashEvery: 10,
       jit: "on",
+      verifyJit: true,
       testDevice: true,
       script: "x",
       help: false,

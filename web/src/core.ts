@@ -13,6 +13,9 @@ export interface CoreHost {
   serialOutput(port: number, bytes: Uint8Array): void;
   /** A byte that the firmware wrote to its debug port. */
   debugOutput(byte: number): void;
+  /** With the limit verify=1: compiled code came from one count of instructions to another, and left registers with this
+   * hash. */
+  compiledRan?(from: number, to: number, registers: number): void;
 }
 
 /** The bytes of an image. Synchronous; false is an I/O error. */
@@ -63,6 +66,8 @@ export interface MachineConfig {
   deterministic: boolean;
   /** Compile hot code: "on", or within limits, NAME=N,... (src/jit/config.cpp). Default: do not. */
   jit?: string | undefined;
+  /** For --verify-jit: note what memory is written (writtenPages()). */
+  trackWrites?: boolean | undefined;
   /** In the deterministic mode: the virtual nanoseconds that an instruction takes; default 10. */
   nsPerInsn?: number | undefined;
   bios: Uint8Array;
@@ -143,6 +148,11 @@ export interface Exports {
   oriel_stats_json(): number;
   oriel_triple_fault_report(): number;
   oriel_debug_dump(): number;
+  oriel_registers(): number;
+  oriel_register_text(): number;
+  oriel_unit_text(): number;
+  oriel_ram(): number;
+  oriel_written_pages(): number;
   oriel_text_size(): number;
   oriel_bench_options(args: number, n: number, canCompile: number): number;
   oriel_bench_help(): number;
@@ -175,6 +185,7 @@ const CONFIG_NUMBER = {
   nsPerInsn: 2,
   bootOrder: 3,
   testDevice: 4,
+  trackWrites: 5,
 } as const;
 const CONFIG_BLOB = { bios: 0, vgabios: 1, append: 2 } as const;
 const CONFIG_STORE = { kernel: 0, initrd: 1 } as const;
@@ -270,6 +281,7 @@ export async function instantiate(
     compile: (p: number, n: number, slots: number, count: number) => installer?.compile(view(p, n), slots, count) ?? 0,
     provide: (p: number, n: number) => installer?.provide(view(p, n)) ?? 0,
     release: (slots: number, count: number) => installer?.release(slots, count),
+    compiled_ran: (from: number, to: number, registers: number) => host.compiledRan?.(from, to, registers),
   };
   let installer: CodeInstaller | undefined;
   const instance = await WebAssembly.instantiate(module, { oriel: imports });
@@ -309,6 +321,7 @@ export class Core {
     if (config.jit !== undefined) {
       this.check(this.give(new TextEncoder().encode(config.jit), "--jit", (p, n) => e.oriel_config_jit(p, n)));
     }
+    e.oriel_config_number(CONFIG_NUMBER.trackWrites, Number(config.trackWrites ?? false));
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
     e.oriel_config_number(CONFIG_NUMBER.bootOrder, config.bootOrder?.charCodeAt(0) ?? 0);
     e.oriel_config_number(CONFIG_NUMBER.testDevice, Number(config.testDevice ?? false));
@@ -488,5 +501,27 @@ export class Core {
   }
   debugDump(): string {
     return this.text(this.exports.oriel_debug_dump());
+  }
+
+  /** A hash of the registers, and the registers (src/jit/verify.h). */
+  registers(): number {
+    return this.exports.oriel_registers();
+  }
+  registerText(): string {
+    return this.text(this.exports.oriel_register_text());
+  }
+  /** The IR of the unit that ran last. */
+  unitText(): string {
+    return this.text(this.exports.oriel_unit_text());
+  }
+  /** The numbers of the pages of RAM that were written since the last call. */
+  writtenPages(): Uint32Array {
+    const p = this.exports.oriel_written_pages() >>> 0;
+    const [n = 0] = new Uint32Array(this.exports.memory.buffer, p, 1);
+    return new Uint32Array(this.exports.memory.buffer, p + 4, n);
+  }
+  /** A view of RAM. */
+  ram(offset: number, n: number): Uint8Array {
+    return this.view((this.exports.oriel_ram() >>> 0) + offset, n);
   }
 }

@@ -36,6 +36,9 @@ class WasmHost final : public Host {
   }
   bool provide(const u8* module, usize n) override { return imports::provide(module, n) != 0; }
   void release(const u32* slots, u32 count) override { imports::release(slots, count); }
+  void compiled_ran(u64 from, u64 to, u64 registers) override {
+    imports::compiled_ran(static_cast<double>(from), static_cast<double>(to), static_cast<double>(registers));
+  }
 };
 
 class HostStore final : public ByteStore {
@@ -71,6 +74,8 @@ struct Instance {
   std::vector<Rect> rects;
   u32 pixels_generation = 0;
   u32 screen_info[6] = {};
+  u8* ram = nullptr;
+  std::vector<u32> written;
 };
 
 Instance& instance() {
@@ -106,7 +111,7 @@ bool can_allocate(usize n) {
 
 // ---- Configuration, before create ------------------------------------------------------------------
 
-enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice };
+enum class ConfigNumber : u32 { kMemoryBytes, kDeterministic, kNsPerInsn, kBootOrder, kTestDevice, kTrackWrites };
 enum class ConfigBlob : u32 { kBios, kVgaBios, kAppend };
 enum class ConfigStore : u32 { kKernel, kInitrd };
 
@@ -118,6 +123,7 @@ ORIEL_EXPORT(config_number) void config_number(u32 field, double value) {
     case ConfigNumber::kNsPerInsn: c.ns_per_insn = static_cast<u32>(value); break;
     case ConfigNumber::kBootOrder: c.boot_order = static_cast<char>(value); break;
     case ConfigNumber::kTestDevice: c.test_device = value != 0; break;
+    case ConfigNumber::kTrackWrites: c.track_writes = value != 0; break;
   }
 }
 
@@ -181,7 +187,7 @@ ORIEL_EXPORT(config_jit) const char* config_jit(const char* text, usize n) {
 // Returns an empty text, or why the guest cannot have its memory. After everything else that is configured.
 ORIEL_EXPORT(config_memory) const char* config_memory() {
   MachineConfig& c = instance().config;
-  c.ram = grow_memory(c.memory_bytes);
+  c.ram = instance().ram = grow_memory(c.memory_bytes);
   return give(c.ram ? "" : "cannot have " + std::to_string(c.memory_bytes >> 20) + " MiB of memory");
 }
 
@@ -324,6 +330,22 @@ ORIEL_EXPORT(triple_fault_report) const char* triple_fault_report() {
   return give(instance().machine->triple_fault_report());
 }
 ORIEL_EXPORT(debug_dump) const char* debug_dump() { return give(instance().machine->debug_dump()); }
+
+// ---- For --verify-jit (web/src/node/verify.ts) --------------------------------------------------------
+
+ORIEL_EXPORT(registers) double registers() { return static_cast<double>(instance().machine->register_hash()); }
+ORIEL_EXPORT(register_text) const char* register_text() { return give(instance().machine->register_text()); }
+// The IR of the unit that ran last.
+ORIEL_EXPORT(unit_text) const char* unit_text() { return give(compiler->unit_text()); }
+ORIEL_EXPORT(ram) u8* ram() { return instance().ram; }
+// The numbers of the pages of RAM that were written since the last call, with their count before them.
+ORIEL_EXPORT(written_pages) const u32* written_pages() {
+  Instance& i = instance();
+  i.written = i.machine->take_written();
+  i.written.insert(i.written.begin(), static_cast<u32>(i.written.size()));
+  return i.written.data();
+}
+
 ORIEL_EXPORT(text_size) usize text_size() { return instance().text.size(); }
 
 // ---- A benchmark instead (bench/command.h); web/src/bench.ts is the other side ----------------------------

@@ -24,5 +24,7 @@ ORIEL_IMPORT(block_flush) u32 block_flush(u32 handle);
 ORIEL_IMPORT(compile) u32 compile(const u8* module, usize n, u32* slots, u32 count);
 ORIEL_IMPORT(provide) u32 provide(const u8* module, usize n);
 ORIEL_IMPORT(release) void release(const u32* slots, u32 count);
+// Host::compiled_ran().
+ORIEL_IMPORT(compiled_ran) void compiled_ran(double from, double to, double registers);
 
 }  // namespace oriel::imports

@@ -4,7 +4,7 @@
 /** A wrong call or input: one line on stderr, exit status 2. */
 export class UsageError extends Error {}
 
-export const EXIT = { poweredOff: 0, usage: 2, timeOut: 3, tripleFault: 4, guestFailed: 5 } as const;
+export const EXIT = { poweredOff: 0, usage: 2, timeOut: 3, tripleFault: 4, guestFailed: 5, differs: 6 } as const;
 
 export type SerialTarget = { kind: "stdio" } | { kind: "none" } | { kind: "file"; path: string };
 
@@ -30,6 +30,7 @@ export interface RunOptions {
   deterministic: boolean;
   /** MachineConfig.jit, which the core looks at. */
   jit?: string;
+  verifyJit: boolean;
   nsPerInsn?: number;
   hashEvery?: number;
   script?: string;
@@ -212,6 +213,11 @@ const GROUPS: Group[] = [
           else o.jit = v;
         },
       },
+      {
+        name: "verify-jit",
+        help: "run tier 0 beside compiled code, stop where they differ; implies --deterministic --snapshot",
+        set: (o) => void (o.verifyJit = o.deterministic = o.snapshot = true),
+      },
       { name: "script", value: "F", help: "a test script that types and waits (docs/script.md)", set: path("script") },
       { name: "help", help: "print this", set: (o) => void (o.help = true) },
     ],
@@ -231,7 +237,7 @@ export function runHelp(): string {
   lines.push(
     "Exit status: 0 the guest powered off or was quit, 2 wrong call or input, 3 the time or the instructions",
     "ran out, 4 the guest shut itself down by a triple fault, 5 it failed by its own report to the test device,",
-    "128 + N ended by signal N.",
+    "6 compiled code and tier 0 differ (--verify-jit), 128 + N ended by signal N.",
     "A writable image is locked by IMAGE.lock while it is in use.",
     "",
   );
@@ -249,6 +255,7 @@ export function parseRunOptions(args: string[]): RunOptions {
     debugcon: { kind: "none" },
     deterministic: false,
     jit: "on",
+    verifyJit: false,
     help: false,
   };
   const known = new Map(GROUPS.flatMap((g) => g.options).map((opt) => [opt.name, opt]));
@@ -285,5 +292,6 @@ function checkTogether(o: RunOptions): void {
     }
   }
   if (o.hashEvery !== undefined && !o.deterministic) throw new UsageError("--hash-every needs --deterministic");
+  if (o.verifyJit && !o.jit) throw new UsageError("--verify-jit needs --jit on");
   if (o.nsPerInsn !== undefined && !o.deterministic) throw new UsageError("--ns-per-insn needs --deterministic");
 }

@@ -19,7 +19,9 @@ import { checkOutput, ImageFile, openOutput, readInput, readWhole, writeWhole } 
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
 import { ByteSink, TerminalInput } from "./terminal.ts";
+import { Difference, Verifier } from "./verify.ts";
 
+const VERIFY = "verify=1,chain=0";
 const SLICE_NS = 15e6;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
@@ -65,7 +67,8 @@ function readInputs(o: RunOptions): Omit<MachineConfig, keyof OpenedConfig> {
     memoryBytes: o.memoryMib * 2 ** 20,
     deterministic: o.deterministic,
     nsPerInsn: o.nsPerInsn,
-    jit: o.jit,
+    // Each unit is looked at by itself, unless chains are asked for.
+    jit: !o.verifyJit ? o.jit : o.jit === "on" ? VERIFY : `${VERIFY},${o.jit}`,
     bios: readInput(o.bios),
     vgabios: readInput(o.vgabios),
     kernelName: o.kernel,
@@ -78,6 +81,7 @@ function readInputs(o: RunOptions): Omit<MachineConfig, keyof OpenedConfig> {
 
 class Run {
   private core: Core | undefined;
+  private verifier: Verifier | undefined;
   private serial: ByteSink | undefined;
   private debugcon: ByteSink | undefined;
   private input: TerminalInput | undefined;
@@ -100,11 +104,16 @@ class Run {
     const { images, config } = openImages(o);
     try {
       this.core = await Core.create(module, this.host(), { ...inputs, ...config });
+      if (o.verifyJit) this.verifier = await Verifier.create(module, { ...inputs, ...config }, () => this.core as Core);
       inputs = undefined; // the core has copies
       this.serial = ByteSink.open(o.serial, process.stdout, openOutput);
       this.debugcon = ByteSink.open(o.debugcon, process.stderr, openOutput);
       return await this.loop(this.core);
     } catch (error) {
+      if (error instanceof Difference) {
+        process.stderr.write(`oriel: ${error.message}`);
+        return EXIT.differs;
+      }
       if (error instanceof MachineError) throw new UsageError(error.message);
       throw error;
     } finally {
@@ -128,6 +137,7 @@ class Run {
         if (port === 0) this.serial?.add(data);
       },
       debugOutput: (byte) => this.debugcon?.add(Uint8Array.of(byte)),
+      compiledRan: (from, to, registers) => this.verifier?.compiledRan(from, to, registers),
     };
   }
 
@@ -143,8 +153,8 @@ class Run {
     if (o.serial.kind === "stdio") {
       const commands = {
         quit: () => this.stop(EXIT.poweredOff),
-        power: () => core.powerButton(),
-        reset: () => core.reset(),
+        power: () => (core.powerButton(), this.verifier?.powerButton()),
+        reset: () => (core.reset(), this.verifier?.reset()),
         dump: () => core.debugDump(),
       };
       this.input = new TerminalInput(commands, () => this.wake());
@@ -165,15 +175,17 @@ class Run {
     let takeInput = true;
     while (this.stopWith === undefined) {
       if (performance.now() >= endMs) return this.ranOut(core, `${o.maxSeconds} seconds`);
-      if (takeInput) this.input?.drain((bytes) => core.serialInput(0, bytes));
+      if (takeInput) this.input?.drain((bytes) => this.serialInput(core, bytes));
       if (o.script !== undefined && takeInput && !this.runScript(core)) return EXIT.poweredOff;
 
       const done = core.instructions();
       if (done >= endInsns) return this.ranOut(core, `${o.maxInstructions} instructions`);
       const room = Math.min(endInsns, nextHash, Number.MAX_SAFE_INTEGER) - done;
+      const slice = Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE));
       const status = o.deterministic
-        ? core.run(Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE)), Number.MAX_SAFE_INTEGER)
+        ? core.run(slice, Number.MAX_SAFE_INTEGER)
         : core.run(room, SLICE_NS);
+      this.verifier?.sliceEnded(done + slice, status);
       takeInput =
         !o.deterministic || status === MachineStatus.Idle || core.instructions() % DETERMINISTIC_SLICE === 0;
       this.serial?.flush();
@@ -196,8 +208,15 @@ class Run {
     return this.stopWith;
   }
 
+  private serialInput(core: Core, bytes: Uint8Array): number {
+    const taken = core.serialInput(0, bytes);
+    this.verifier?.serialInput(bytes.subarray(0, taken));
+    return taken;
+  }
+
   /** Lets the script go on. False: it ended the run. */
   private runScript(core: Core): boolean {
+    this.verifier?.runScript();
     for (;;) {
       switch (core.scriptStep()) {
         case ScriptStep.Waiting:

@@ -1,0 +1,48 @@
+// --verify-jit: boots pass, and what is planted is found where it first shows.
+// @ts-check
+import assert from "node:assert/strict";
+import * as path from "node:path";
+import { test } from "node:test";
+
+import { FULL, GUESTS, oriel } from "../harness.mjs";
+
+/** @param {string} kernel @param {number} millions @param {string} jit */
+function verify(kernel, millions, jit) {
+  const file = (/** @type {string} */ name) => path.join(GUESTS, kernel, name);
+  const guest = ["--kernel", file("vmlinuz"), "--initrd", file("initrd"), "--append", "console=ttyS0 cryptomgr.notests"];
+  const how = ["--verify-jit", "--jit", jit, "--max-instructions", `${millions}000000`];
+  return oriel("node", ["run", ...guest, ...how], { seconds: 3000 });
+}
+
+const BOOTS = /** @type {[string, number, string, boolean][]} */ ([
+  ["686", 100, "on", false],
+  ["686", 1000, "chain=1", true],
+  ["amd64", 1000, "threshold=10,threshold2=1000", true],
+]);
+for (const [kernel, millions, jit, full] of BOOTS) {
+  const skip = full && !FULL ? "only with --full" : false;
+  test(`${kernel}, ${millions} million instructions, --jit ${jit}`, { skip }, async () => {
+    const { status, stderr } = await verify(kernel, millions, jit);
+    assert.equal(stderr, `oriel: stopped after ${millions}000000 instructions\n`);
+    assert.equal(status, 3);
+  });
+}
+
+for (const [plant, mistake, ir] of /** @type {[string, RegExp, RegExp][]} */ ([
+  ["plant=1", /^\* R[A-Z0-9]+=[0-9a-f]{16}$/m, /^ {2}v\d+ = sub\.32 v\d+ v\d+$/m],
+  ["plant=2", /^RAM at [0-9a-f]{8}: compiled [0-9a-f ]+, tier 0 [0-9a-f ]+$/m, /^ {2}v\d+ = probe\.32 size \d/m],
+])) {
+  test(`a mistake: ${plant}`, async () => {
+    const { status, stderr } = await verify("686", 100, plant);
+    const where = /^oriel: compiled code and tier 0 differ between instructions (\d+) and (\d+)\n/.exec(stderr);
+    assert.ok(where, stderr);
+    // Within the unit that is printed.
+    const retired = Number(where[2]) - Number(where[1]);
+    assert.ok(retired > 0 && retired < 1000, stderr);
+    assert.match(stderr, mistake);
+    for (const state of ["compiled", "tier 0"]) assert.match(stderr, new RegExp(`^${state}:\\n[* ] RIP=[0-9a-f]{16}\\n[* ] RFLAGS=`, "m"));
+    assert.match(stderr, /^the unit that ran last:\nblock 0 insns 0\n/m);
+    assert.match(stderr, ir);
+    assert.equal(status, 6);
+  });
+}

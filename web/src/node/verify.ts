@@ -1,0 +1,101 @@
+// --verify-jit: tier 0 runs the same machine beside compiled code, in a second instance of the core, and is compared with
+// it each time that compiled code has been left.
+import { Core, MachineStatus, ScriptStep, type CoreHost, type MachineConfig } from "../core.ts";
+
+const PAGE = 4096;
+/** So much memory is looked at at once where what differs is not known. */
+const CHUNK = 2 ** 20;
+
+/** Compiled code and tier 0 came to different states; the message is the report. */
+export class Difference extends Error {}
+
+export class Verifier {
+  private readonly machine: () => Core;
+  private readonly tier0: Core;
+
+  private constructor(machine: () => Core, tier0: Core) {
+    this.machine = machine;
+    this.tier0 = tier0;
+  }
+
+  /** `config`: of the machine that is verified, whose disks are snapshots. */
+  static async create(module: WebAssembly.Module, config: MachineConfig, machine: () => Core): Promise<Verifier> {
+    const host: CoreHost = {
+      nowNs: () => 0, // the clock counts instructions
+      wallClockSeconds: () => 0,
+      log: () => undefined,
+      serialOutput: () => undefined,
+      debugOutput: () => undefined,
+    };
+    return new Verifier(machine, await Core.create(module, host, { ...config, jit: undefined, trackWrites: true }));
+  }
+
+  /** CoreHost.compiledRan(). */
+  compiledRan(from: number, to: number, registers: number): void {
+    this.tier0.run(to - this.tier0.instructions(), Number.MAX_SAFE_INTEGER);
+    const same = this.tier0.instructions() === to && this.tier0.registers() === registers;
+    // Memory that tier 0 wrote. What compiled code alone wrote is found at the end of the slice.
+    let memory = "";
+    for (const page of this.tier0.writtenPages()) memory ||= this.firstDifference(page * PAGE, PAGE);
+    if (!same || memory) throw new Difference(this.report(`between instructions ${from} and ${to}`, memory));
+  }
+
+  /** The machine ran until `target`, or its run ended in another way. */
+  sliceEnded(target: number, status: MachineStatus): void {
+    const { tier0 } = this;
+    const machine = this.machine();
+    const before = tier0.instructions();
+    // A guest that makes no progress is left at no certain instruction.
+    const end = status === MachineStatus.Running ? machine.instructions() : target;
+    const status0 = tier0.run(end - before, Number.MAX_SAFE_INTEGER);
+    const same = status0 === status && tier0.instructions() === machine.instructions() && tier0.stateHash() === machine.stateHash();
+    if (same) return;
+    let memory = "";
+    for (let at = 0; !memory; at += CHUNK) {
+      try {
+        memory = this.firstDifference(at, CHUNK);
+      } catch (error) {
+        if (error instanceof RangeError) break; // the end of memory
+        throw error;
+      }
+    }
+    const states = `compiled: status ${status}, instruction ${machine.instructions()}; tier 0: status ${status0}, instruction ${tier0.instructions()}`;
+    throw new Difference(this.report(`in the slice before instruction ${machine.instructions()} (${states})`, memory));
+  }
+
+  /** What is done to the machine between slices, done to tier 0. */
+  serialInput(bytes: Uint8Array): void {
+    this.tier0.serialInput(0, bytes);
+  }
+  powerButton(): void {
+    this.tier0.powerButton();
+  }
+  reset(): void {
+    this.tier0.reset();
+  }
+  runScript(): void {
+    let step: ScriptStep;
+    do step = this.tier0.scriptStep();
+    while (step === ScriptStep.Print || step === ScriptStep.Screenshot);
+  }
+
+  private firstDifference(at: number, n: number): string {
+    const a = this.machine().ram(at, n);
+    const b = this.tier0.ram(at, n);
+    if (Buffer.compare(a, b) === 0) return "";
+    const hex = (v: number | undefined, digits: number) => (v ?? 0).toString(16).padStart(digits, "0");
+    const first = a.findIndex((byte, k) => byte !== b[k]);
+    const line = (m: Uint8Array) => Array.from(m.subarray(first, first + 16), (byte) => hex(byte, 2)).join(" ");
+    return `RAM at ${hex(at + first, 8)}: compiled ${line(a)}, tier 0 ${line(b)}\n`;
+  }
+
+  private report(where: string, memory: string): string {
+    const compiled = this.machine().registerText().trimEnd().split("\n");
+    const tier0 = this.tier0.registerText().trimEnd().split("\n");
+    const mark = (lines: string[], others: string[]) => lines.map((l, n) => `${l === others[n] ? " " : "*"} ${l}\n`).join("");
+    return (
+      `compiled code and tier 0 differ ${where}\n${memory}` +
+      `compiled:\n${mark(compiled, tier0)}tier 0:\n${mark(tier0, compiled)}the unit that ran last:\n${this.machine().unitText()}`
+    );
+  }
+}
