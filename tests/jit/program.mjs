@@ -4,6 +4,7 @@
 // @ts-check
 import { FORMS } from "./forms.mjs";
 import { CONTROL, MMX, POP, PUSH, STATE, STAY } from "./forms_x87.mjs";
+import { codeData, modeSwitch, repairedFault, selfModification } from "./program_code.mjs";
 
 /** @typedef {{lines: string[], items?: Item[], end?: string[]}} Item */
 /** @typedef {{name: string, mxcsr: number, cw?: number, tidy?: boolean, iterations: number, items: Item[]}} Func */
@@ -90,7 +91,7 @@ const MXCSR = [0x1fa0, 0x1fa0, 0x1fa0, 0x1fa0, 0x1f80, 0x1f80, 0x9fe0, 0x9fc0, 0
 const TIDY_PUSH = PUSH.filter((f) => f.name !== "fptan"); // it may not push
 const TIDY_POP = POP.filter((f) => f.name !== "ffreep");
 
-class Generator {
+export class Generator {
   /** @param {number} seed @param {32 | 64} bits @param {string} mix */
   constructor(seed, bits, mix) {
     this.r = new Random(seed);
@@ -101,6 +102,9 @@ class Generator {
     this.depth = 0; // of the x87 stack, roughly; exactly where it is tidy
     this.tidy = false; // it neither runs over nor empty
     this.nested = false;
+    this.name = ""; // of the function at hand
+    /** @type {string[]} instructions of which bytes behind the first may be written */
+    this.sites = [];
     this.forms = FORMS.filter((f) => mix === "all" || f.group === mix || f.group === "move");
   }
   fresh() {
@@ -308,6 +312,12 @@ class Generator {
         end: [`dec dword [${top}]`, `jnz ${l}`, `pop ${this.word()}`],
       };
     }
+    if (this.mix === "code") {
+      if (kind < 40) return selfModification(this);
+      if (kind < 60) return modeSwitch(this);
+      if (kind < 75) return repairedFault(this);
+      return kind < 95 ? this.integer() : this.string();
+    }
     if (this.mix === "x87" && kind < 78) {
       if (kind < 11 && !this.trapping) return { lines: [`fldcw [controls + ${2 * r.below(CONTROL.length)}]`] };
       return kind === 12 ? this.switched_off() : !this.tidy && r.chance(3) ? this.mmx() : this.x87();
@@ -334,21 +344,24 @@ class Generator {
     const { r } = this;
     const wild = r.pick([0, 5, 30, 100]);
     const specials = Array.from({ length: 256 }, () => special(r, wild));
-    const functions = Array.from({ length: 12 }, (_, n) => {
+    // Code that changes is compiled again and again: fewer functions, and fewer calls of them.
+    const changing = this.mix === "code";
+    const functions = Array.from({ length: changing ? 5 : 12 }, (_, n) => {
+      this.name = `f${n}`;
       this.trapping = r.chance(10);
       // Some exceptions are not masked: bits 7 to 12.
       const mxcsr = this.trapping ? 0x1f80 & ~(r.below(64) << 7) : r.pick(MXCSR);
       const cw = this.trapping && r.chance(80) ? r.pick(CONTROL) & ~r.below(64) : r.pick(CONTROL);
       this.tidy = !this.trapping && this.mix === "x87" && r.chance(75);
       this.depth = this.tidy ? 3 : 0;
-      return { name: `f${n}`, mxcsr, cw, tidy: this.tidy, iterations: 30 + r.below(60), items: this.items(5 + r.below(25), 0) };
+      return { name: this.name, mxcsr, cw, tidy: this.tidy, iterations: changing ? 8 + r.below(16) : 30 + r.below(60), items: this.items(5 + r.below(25), 0) };
     });
-    return { bits: this.bits, seed: r.next(), rounds: 16, specials, functions };
+    return { bits: this.bits, seed: r.next(), rounds: changing ? 8 : 16, specials, functions };
   }
 }
 
-/** What programs are made of: groups of forms.mjs, or everything. */
-export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "all"];
+/** What programs are made of: groups of forms.mjs, everything, or what program_code.mjs has. */
+export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "all", "code"];
 /** @param {number} seed @param {32 | 64} bits @param {string} mix */
 export const generate = (seed, bits, mix) => new Generator(seed, bits, mix).program();
 
@@ -397,6 +410,6 @@ export function render(p) {
   out.push("align 8", "specials:", ...p.specials.map((v) => `dq 0x${v.toString(16)}`));
   out.push("align 4", `controls: dw ${CONTROL.join(", ")}`);
   out.push("align 4", `states: dd ${MXCSR.join(", ")}`);
-  out.push("align 8", "saved: dq 0, 0", "rounds: dd 0", "log_at: dd 0x60000", "TAIL");
+  out.push("align 8", "saved: dq 0, 0", "rounds: dd 0", "log_at: dd 0x60000", ...codeData(p.bits), "TAIL");
   return `${out.join("\n")}\n`;
 }
