@@ -475,8 +475,8 @@ void Jit::take_flags() {
 void Jit::report(bool flags_taken) {
   const u64 from = reported_;
   reported_ = flags_taken ? c_.icount : retired();
-  // Where nothing has retired, an interrupt may have been delivered since, which tier 0 has yet to come to; where an event
-  // is pending, tier 0 may deal with it before it stops.
+  // Where nothing has retired, an interrupt may have been delivered since, which tier 0 has yet to come to; where an
+  // event is pending, tier 0 may deal with it before it stops.
   if (from == reported_ || c_.events != 0) return;
   if (flags_taken) return host_.compiled_ran(from, reported_, register_hash(c_));
   // The next unit shall find the flags as this one left them.
