@@ -15,8 +15,10 @@ const USAGE = `Usage: bench/peers [OPTION]...
 
 Runs the same Linux image on emulators, and its programs on this machine's processor, and prints seconds and ratios.
 
-  --hosts LIST     of native, tcg (QEMU), v86 (i386 only), jit and interpreter (Oriel in Node, with --jit on and off) and
-                   oriel (the native command); default native,tcg,v86,jit,interpreter
+  --hosts LIST     of native, tcg (QEMU), v86 (i386 only), jit and interpreter (Oriel in Node, with --jit on and off),
+                   jit:NAME=N (Oriel in Node, with --jit NAME=N) and oriel (the native command); default
+                   native,tcg,v86,jit,interpreter
+  --ablation       instead: Oriel in Node, and that with each of the JIT's passes off
   --arch LIST      of i386, amd64; default both
   --programs LIST  default all: ${NAMES.slice(0, 7).join(", ")},
                    ${NAMES.slice(7).join(", ")}; none: only the boot
@@ -38,7 +40,8 @@ const NATIVE_LOOPS = 5;
 
 /** @typedef {import("./emulators/image.mjs").Image} Image */
 /** @typedef {import("./emulators/measure.mjs").Seconds} Seconds */
-/** @typedef {"native" | "tcg" | "v86" | "jit" | "interpreter" | "oriel"} HostName */
+/** @typedef {"tcg" | "v86" | "jit" | "interpreter" | "oriel"} Emulator */
+/** @typedef {"native" | Emulator | `jit:${string}`} HostName */
 /** @typedef {{programs: string[], repeat: string, append: string, maxSeconds: number}} Plan */
 /** @typedef {{boot?: Seconds, seconds: Record<string, Seconds>, results: Record<string, string>, error?: string}} Run */
 
@@ -49,7 +52,7 @@ const orielOptions = (image, append, jit) => [
 ];
 const node = path.join(ROOT, "build/web/oriel.mjs");
 
-/** The commands that boot an image. @type {Record<Exclude<HostName, "native">, (image: Image, append: string) => string[]>} */
+/** The commands that boot an image. @type {Record<Emulator, (image: Image, append: string) => string[]>} */
 const EMULATORS = {
   tcg: (image, append) => [
     ...["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", `${MEMORY_MIB}`, "-display", "none", "-no-reboot"],
@@ -62,7 +65,20 @@ const EMULATORS = {
   interpreter: (image, append) => [process.execPath, node, ...orielOptions(image, append, ["--jit", "off"])],
   oriel: (image, append) => [path.join(ROOT, "build/release/oriel"), ...orielOptions(image, append, [])],
 };
-const HOSTS = /** @type {HostName[]} */ (["native", ...Object.keys(EMULATORS)]);
+const HOSTS = ["native", ...Object.keys(EMULATORS)];
+
+/** @param {Exclude<HostName, "native">} host @param {Image} image @param {string} append */
+function commandOf(host, image, append) {
+  const own = /^jit:(.+)/.exec(host)?.[1];
+  if (own !== undefined) return [process.execPath, node, ...orielOptions(image, append, ["--jit", own])];
+  return EMULATORS[/** @type {Emulator} */ (host)](image, append);
+}
+
+/** The JIT's passes, as it names them itself. @returns {string[]} */
+function passes() {
+  const args = [node, "bench", "alu64", "--iterations", "1", "--runs", "1", "--json"];
+  return Object.keys(JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })).results[0].machine.jit.pass);
+}
 
 /** Follows the marks of programs/all.sh on a host's output. @param {string[]} argv @param {NodeJS.ProcessEnv} env @param {number} loops @param {Plan} plan */
 async function follow(argv, env, loops, plan) {
@@ -100,7 +116,7 @@ function runOnce(host, image, plan, temporary) {
   // What the kernel does not know and has a value becomes init's environment.
   const assignments = Object.entries(words).map(([name, value]) => `${name}=${value}`);
   const append = ["console=ttyS0", plan.append, ...assignments].join(" ");
-  return follow(EMULATORS[host](image, append), {}, 1, plan);
+  return follow(commandOf(host, image, append), {}, 1, plan);
 }
 
 function installV86() {
@@ -113,7 +129,7 @@ function installV86() {
 /** @param {string} text @param {readonly string[]} known @param {string} what @returns {string[]} */
 function list(text, known, what) {
   const names = text.split(",");
-  const wrong = names.find((n) => !known.includes(n));
+  const wrong = names.find((n) => !known.includes(n) && !(what === "host" && /^jit:\w+=\d+$/.test(n)));
   if (wrong !== undefined) throw new Error(`no ${what} is called '${wrong}' (see --help)`);
   return names;
 }
@@ -136,8 +152,10 @@ function table(title, hosts, rows, value) {
   const base = hosts.includes("jit") ? "jit" : /** @type {HostName} */ (hosts[0]);
   const others = hosts.filter((h) => h !== base);
   const pair = (/** @type {HostName} */ h) => (h === "native" ? `${base}/native` : `${h}/${base}`);
-  const cell = (/** @type {number | undefined} */ v, /** @type {number} */ digits) => (v === undefined || Number.isNaN(v) ? "-" : v.toFixed(digits)).padStart(12);
-  console.log(`\n${title.padEnd(14)}${hosts.map((h) => h.padStart(12)).join("")}   ${others.map((h) => pair(h).padStart(16)).join("")}`);
+  const width = Math.max(12, ...hosts.map((h) => h.length + 2));
+  const wide = width + 4;
+  const cell = (/** @type {number | undefined} */ v, /** @type {number} */ digits) => (v === undefined || Number.isNaN(v) ? "-" : v.toFixed(digits)).padStart(width);
+  console.log(`\n${title.padEnd(14)}${hosts.map((h) => h.padStart(width)).join("")}   ${others.map((h) => pair(h).padStart(wide)).join("")}`);
   /** @type {Record<string, Record<string, number>>} */
   const ratios = Object.fromEntries(others.map((h) => [pair(h), {}]));
   for (const row of rows) {
@@ -146,14 +164,14 @@ function table(title, hosts, rows, value) {
       const theirs = value(h, row);
       const q = mine && theirs ? (h === "native" ? mine / theirs : theirs / mine) : undefined;
       if (q !== undefined) (ratios[pair(h)] ??= {})[row] = q;
-      return cell(q, 2).padStart(16);
+      return cell(q, 2).padStart(wide);
     });
     console.log(`${row.padEnd(14)}${hosts.map((h) => cell(value(h, row), 3)).join("")}   ${quotients.join("")}`);
   }
   const means = Object.fromEntries(Object.entries(ratios).map(([name, q]) => [name, geometricMean(Object.values(q))]));
   if (rows.length > 1) {
-    const cells = Object.values(means).map((v) => cell(v, 2).padStart(16));
-    console.log(`${"geometric mean".padEnd(14 + 12 * hosts.length)}   ${cells.join("")}`);
+    const cells = Object.values(means).map((v) => cell(v, 2).padStart(wide));
+    console.log(`${"geometric mean".padEnd(14 + width * hosts.length)}   ${cells.join("")}`);
   }
   return { ratios, geometric_means: means };
 }
@@ -161,7 +179,8 @@ function table(title, hosts, rows, value) {
 async function main() {
   const { values } = parseArgs({
     options: {
-      hosts: { type: "string", default: "native,tcg,v86,jit,interpreter" },
+      hosts: { type: "string" },
+      ablation: { type: "boolean", default: false },
       arch: { type: "string", default: "i386,amd64" },
       programs: { type: "string", default: NAMES.join(",") },
       runs: { type: "string", default: "1" },
@@ -174,7 +193,8 @@ async function main() {
     },
   });
   if (values.help) return void process.stdout.write(USAGE);
-  const hosts = /** @type {HostName[]} */ (list(values.hosts, HOSTS, "host"));
+  if (values.ablation && values.hosts !== undefined) throw new Error("--ablation and --hosts exclude one another");
+  const hosts = /** @type {HostName[]} */ (list(values.hosts ?? "native,tcg,v86,jit,interpreter", HOSTS, "host"));
   const architectures = /** @type {import("./emulators/image.mjs").Architecture[]} */ (list(values.arch, ["i386", "amd64"], "architecture"));
   if (values.clock !== "cpu" && values.clock !== "wall") throw new Error(`--clock: '${values.clock}' is not cpu or wall`);
   const clock = /** @type {"cpu_seconds" | "wall_seconds"} */ (`${values.clock}_seconds`);
@@ -185,6 +205,7 @@ async function main() {
     maxSeconds: positive("max-seconds", values["max-seconds"]),
   };
   const runs = positive("runs", values.runs);
+  if (values.ablation) hosts.splice(0, Infinity, "jit", ...passes().map((name) => /** @type {const} */ (`jit:${name}=0`)));
   if (hosts.includes("v86")) installV86();
 
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "oriel-peers-"));
@@ -208,7 +229,7 @@ async function main() {
       }
       // Everybody must have computed the same.
       for (const program of plan.programs) {
-        const results = Object.entries(all).flatMap(([host, list_]) => list_.map((r) => [host, r.results[program] ?? "missing"]));
+        const results = Object.entries(all).flatMap(([host, list_]) => (list_ ?? []).map((r) => [host, r.results[program] ?? "missing"]));
         const expected = results[0]?.[1];
         for (const [host, result] of results) {
           if (result === expected) continue;

@@ -234,6 +234,8 @@ const SCRIPTS = [
   ["bench.mjs", ["--hosts", "moon"], /^bench: no host or case is called moon/],
   ["bench.mjs", ["--runs", "0"], /^bench: --runs/],
   ["peers.mjs", ["--hosts", "moon"], /^peers: no host is called 'moon'/],
+  ["peers.mjs", ["--hosts", "jit,jit:fast"], /^peers: no host is called 'jit:fast'/],
+  ["peers.mjs", ["--hosts", "jit", "--ablation"], /^peers: --ablation and --hosts exclude one another/],
   ["peers.mjs", ["--arch", "arm64"], /^peers: no architecture is called 'arm64'/],
   ["peers.mjs", ["--programs", "integer,doom"], /^peers: no program is called 'doom'/],
   ["peers.mjs", ["--runs", "0"], /^peers: --runs: '0' is not a positive whole number/],
