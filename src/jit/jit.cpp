@@ -231,6 +231,7 @@ void Jit::optimise() {
   // Nothing is won where it would be the same again.
   if (!ir || ir->insns.size() <= old.insns) {
     stats_.tier[1].refused++;
+    stats_.tier[1].compile_ns += host_.monotonic_ns() - start;
     return;
   }
   Units units{make_unit(*ir, 2)};
