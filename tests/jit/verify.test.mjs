@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { test } from "node:test";
 
 import { FULL, GUESTS, oriel } from "../harness.mjs";
+import { importTypeScript } from "../web/harness.mjs";
 
 /** @param {string} kernel @param {number} millions @param {string} jit */
 function verify(kernel, millions, jit) {
@@ -46,3 +47,35 @@ for (const [plant, mistake, ir] of /** @type {[string, RegExp, RegExp][]} */ ([
     assert.equal(status, 6);
   });
 }
+
+test("what compiled code alone writes is found at the end of the slice", async () => {
+  const { Verifier, Difference } = await importTypeScript("node/verify.ts");
+  const MIB = 2 ** 20;
+  /** What a Verifier asks of a machine, without a machine. @param {Uint8Array} memory */
+  const fake = (memory) => ({
+    run: () => 0,
+    instructions: () => 1000,
+    registers: () => 7,
+    stateHash: () => String(memory.findIndex((byte) => byte !== 0)),
+    registerText: () => "RIP=0000000000000000\n",
+    unitText: () => "block 0\n",
+    writtenPages: () => new Uint32Array(),
+    ram: (/** @type {number} */ offset, /** @type {number} */ n) => memory.subarray(offset, offset + n),
+  });
+  const compiled = new Uint8Array(4 * MIB);
+  const verifier = new Verifier(() => fake(compiled), fake(new Uint8Array(4 * MIB)), 4 * MIB);
+  verifier.sliceEnded(1000, 0);
+  compiled[2 * MIB + 5] = 0xab;
+  verifier.compiledRan(990, 1000, 7);
+  assert.throws(
+    () => verifier.sliceEnded(1000, 0),
+    (/** @type {Error} */ error) => {
+      assert.ok(error instanceof Difference);
+      assert.match(error.message, /^compiled code and tier 0 differ in the slice before instruction 1000 .*\nRAM at 00200005: compiled ab 00 .*, tier 0 00 00 /);
+      return true;
+    },
+  );
+  // A difference that memory does not show: how the runs ended.
+  compiled.fill(0);
+  assert.throws(() => verifier.sliceEnded(1000, 2), /\(compiled: status 2, instruction 1000; tier 0: status 0, instruction 1000\)\ncompiled:\n/);
+});

@@ -10,13 +10,11 @@ const CHUNK = 2 ** 20;
 export class Difference extends Error {}
 
 export class Verifier {
-  private readonly machine: () => Core;
-  private readonly tier0: Core;
-
-  private constructor(machine: () => Core, tier0: Core) {
-    this.machine = machine;
-    this.tier0 = tier0;
-  }
+  constructor(
+    private readonly machine: () => Core,
+    private readonly tier0: Core,
+    private readonly memoryBytes: number,
+  ) {}
 
   /** `config`: of the machine that is verified, whose disks are snapshots. */
   static async create(module: WebAssembly.Module, config: MachineConfig, machine: () => Core): Promise<Verifier> {
@@ -27,7 +25,8 @@ export class Verifier {
       serialOutput: () => undefined,
       debugOutput: () => undefined,
     };
-    return new Verifier(machine, await Core.create(module, host, { ...config, jit: undefined, trackWrites: true }));
+    const tier0 = await Core.create(module, host, { ...config, jit: undefined, trackWrites: true });
+    return new Verifier(machine, tier0, config.memoryBytes);
   }
 
   /** CoreHost.compiledRan(). */
@@ -44,21 +43,11 @@ export class Verifier {
   sliceEnded(target: number, status: MachineStatus): void {
     const { tier0 } = this;
     const machine = this.machine();
-    const before = tier0.instructions();
-    // A guest that makes no progress is left at no certain instruction.
-    const end = status === MachineStatus.Running ? machine.instructions() : target;
-    const status0 = tier0.run(end - before, Number.MAX_SAFE_INTEGER);
+    const status0 = tier0.run(target - tier0.instructions(), Number.MAX_SAFE_INTEGER);
     const same = status0 === status && tier0.instructions() === machine.instructions() && tier0.stateHash() === machine.stateHash();
     if (same) return;
     let memory = "";
-    for (let at = 0; !memory; at += CHUNK) {
-      try {
-        memory = this.firstDifference(at, CHUNK);
-      } catch (error) {
-        if (error instanceof RangeError) break; // the end of memory
-        throw error;
-      }
-    }
+    for (let at = 0; at < this.memoryBytes && !memory; at += CHUNK) memory = this.firstDifference(at, CHUNK);
     const states = `compiled: status ${status}, instruction ${machine.instructions()}; tier 0: status ${status0}, instruction ${tier0.instructions()}`;
     throw new Difference(this.report(`in the slice before instruction ${machine.instructions()} (${states})`, memory));
   }
