@@ -28,8 +28,8 @@ u8 memory_of(const Form& form) {
 
 bool accesses_memory(const Insn& i) {
   static const std::vector<u8> by_form = [] {
-    std::vector<u8> all;
-    for (u16 n = 0; n < kFormCount; n++) all.push_back(memory_of(kForms[n]));
+    std::vector<u8> all(kFormCount);
+    for (u16 n = 0; n < kFormCount; n++) all[n] = memory_of(kForms[n]);
     return all;
   }();
   const u8 form = i.op < OP_COUNT ? by_form[form_of(i.op)] : 0;  // what is fused is a comparison and its jump

@@ -1,9 +1,12 @@
 // The counters of --stats and `oriel bench --json`: what is there, and that a machine without a compiler has zeros.
 // @ts-check
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { describe, test } from "node:test";
 
-import { HOSTS, oriel } from "../harness.mjs";
+import { HOSTS, oriel, temporary } from "../harness.mjs";
 
 /** @param {import("../harness.mjs").HostName} host @param {string[]} args */
 async function bench(host, ...args) {
@@ -61,6 +64,24 @@ describe("counters of compiled code", () => {
       deopt_total: jit.deopt_total,
     });
     assert.deepEqual(summaries, summary);
+  });
+
+  test("hot blocks: two loops, with three quarters of the instructions and one", async (t) => {
+    const dir = temporary(t);
+    const code = `bits 64
+.next: mov edx, 6100000
+.a: add rax, rdx\n xor rax, 1\n dec edx\n jnz .a
+ mov edx, 4100000
+.b: dec edx\n jnz .b
+ dec rcx\n jnz .next\n ret\n`;
+    fs.writeFileSync(path.join(dir, "loops.asm"), code);
+    const image = path.join(dir, "loops");
+    assert.equal(spawnSync("nasm", ["-f", "bin", "-o", image, path.join(dir, "loops.asm")]).status, 0);
+    const { stdout } = await oriel("node", ["bench", "--raw", image, "--bits", "64", "--iterations", "20", "--json"]);
+    const [a, b] = JSON.parse(stdout).machine.hot_blocks;
+    assert.deepEqual([a.address, a.block_instructions], ["0x200005", 4]);
+    assert.deepEqual([b.address, b.block_instructions], ["0x200015", 2]);
+    assert.ok(Math.abs(a.percent - 75) < 10 && Math.abs(b.percent - 25) < 10, `${a.percent} ${b.percent}`);
   });
 
   test("several payloads: the sum of what is said of each", async () => {
