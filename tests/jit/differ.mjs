@@ -46,6 +46,17 @@ export async function same(program, dir, limits = LIMITS) {
   return { equal: !wrong, ended, interpreted, compiled: wrong };
 }
 
+/** What --verify-jit says of a program that differs: which unit, and how; empty where it passes.
+ * @param {import("./program.mjs").Program} program @param {string} dir */
+export async function explain(program, dir, limits = LIMITS) {
+  const image = assemble(render(program), dir);
+  for (const jit of limits) {
+    const { text, status } = await hashes(image, jit, dir, ["--verify-jit"]);
+    if (status === 6) return `--jit ${jit}: ${text.slice(text.indexOf("oriel: "))}`;
+  }
+  return "";
+}
+
 /** @param {import("./program.mjs").Program} program */
 export const toJson = (program) =>
   `${JSON.stringify(program, (_, v) => (typeof v === "bigint" ? `0x${v.toString(16)}` : v), 1)}\n`;

@@ -8,7 +8,7 @@ import * as path from "node:path";
 import { parseArgs } from "node:util";
 
 import { ROOT } from "../harness.mjs";
-import { same, toJson } from "./differ.mjs";
+import { explain, same, toJson } from "./differ.mjs";
 import { generate, MIXES } from "./program.mjs";
 import { shrink } from "./shrink.mjs";
 
@@ -43,10 +43,11 @@ for (let seed = Number(values.from); seed < Number(values.from) + Number(values.
       const small = await shrink(program, fails, (p) =>
         process.stdout.write(`  ${p.functions.length} functions, ${p.functions.reduce((n, f) => n + count(f.items), 0)} items\r`),
       );
+      console.log(`\n${(await explain(small, dir)) || "--verify-jit finds nothing"}`);
       const file = path.join(ROOT, "tests/jit/cases", `${mix}-${bits}-${seed}.json`);
       fs.mkdirSync(path.dirname(file), { recursive: true });
       fs.writeFileSync(file, toJson(small));
-      console.log(`\n${small.functions.map((f) => `${f.name}: mxcsr ${f.mxcsr.toString(16)}\n${JSON.stringify(f.items, null, 1)}`).join("\n")}\n-> ${file}`);
+      console.log(`${small.functions.map((f) => `${f.name}: mxcsr ${f.mxcsr.toString(16)}\n${JSON.stringify(f.items, null, 1)}`).join("\n")}\n-> ${file}`);
     }
   }
 }
