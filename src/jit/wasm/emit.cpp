@@ -21,99 +21,6 @@ WasmType wasm_type(Type t) {
 }
 }  // namespace
 
-// ---- variables -------------------------------------------------------------------------------------
-
-void Emitter::find_variables() {
-  for (const IrBlock& b : u_.blocks)
-    for (const Inst& i : b.insts) {
-      if (i.op == IrOp::kGet) used_ |= u64{1} << i.imm;
-      if (i.op == IrOp::kSet) written_ |= u64{1} << i.imm;
-      if (i.op == IrOp::kFpSlow || i.op == IrOp::kFpCheck) used_ |= u64{1} << (kVarXmm + (i.imm >> 32));
-    }
-  used_ |= written_;
-  if (used_ & kX87Variables) used_ |= kX87Variables;
-  for (u32 v = kVarXmm; v < 64; v++)
-    if (used_ >> v & 1)
-      extra_[v - kVarXmm] = new_temp(v < kVarSseOff ? Type::kV128 : v == kVarX87Ea ? word_ : Type::kI32);
-}
-
-void Emitter::sync() {
-  for (u32 r = 0; r < 16; r++) {
-    if (!(written_ >> r & 1)) continue;
-    w_.i32(0);
-    w_.op(kLocalGet, r);
-    if (!long_) w_.op(kI64ExtendI32U);
-    w_.memory(kI64Store, 3, at_.gpr + 8 * r);
-  }
-  sync_xmm();
-  sync_x87();
-  if (!(written_ >> kVarFlagKind & 1)) return;
-  w_.i32(0);
-  w_.op(kLocalGet, kVarFlagKind);
-  w_.memory(kI32Store, 2, at_.flag_kind);
-  for (u32 v : {kVarFlagA, kVarFlagB}) {
-    w_.i32(0);
-    w_.op(kLocalGet, v);
-    w_.memory(long_ ? kI64Store : kI32Store, long_ ? 3 : 2, v == kVarFlagA ? at_.flag_a : at_.flag_b);
-  }
-}
-
-void Emitter::reload() {
-  for (u32 r = 0; r < 16; r++) {
-    if (!(used_ >> r & 1)) continue;
-    w_.i32(0);
-    w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.gpr + 8 * r);
-    w_.op(kLocalSet, r);
-  }
-  reload_sse();
-  reload_x87();
-}
-
-void Emitter::reload_flags() {
-  if (!(used_ >> kVarFlagKind & 7)) return;
-  w_.i32(0);
-  w_.memory(kI32Load, 2, at_.flag_kind);
-  w_.op(kLocalSet, kVarFlagKind);
-  for (u32 v : {kVarFlagA, kVarFlagB}) {
-    w_.i32(0);
-    w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, v == kVarFlagA ? at_.flag_a : at_.flag_b);
-    w_.op(kLocalSet, v);
-  }
-}
-
-void Emitter::sync_xmm() {
-  for (u32 r = 0; r < 16; r++) {
-    if (!(written_ >> (kVarXmm + r) & 1)) continue;
-    w_.i32(0);
-    w_.op(kLocalGet, local_of(kVarXmm + r));
-    v128_store(w_, 4, at_.cpu + static_cast<u32>(kXmmOffset) + 16 * r);
-  }
-}
-
-void Emitter::reload_sse() {
-  for (u32 r = 0; r < 16; r++) {
-    if (!(used_ >> (kVarXmm + r) & 1)) continue;
-    w_.i32(0);
-    v128_load(w_, 4, at_.cpu + static_cast<u32>(kXmmOffset) + 16 * r);
-    w_.op(kLocalSet, local_of(kVarXmm + r));
-  }
-  reload_state();
-}
-
-void Emitter::reload_state() {
-  for (u32 v = kVarSseOff; v <= kVarFpLimit32; v++) {
-    if (!(used_ >> v & 1)) continue;
-    sse_state(w_, v, at_.cpu);
-    w_.op(kLocalSet, local_of(v));
-  }
-}
-
-void Emitter::store_budget() {
-  w_.i32(0);
-  w_.op(kLocalGet, kBudget);
-  w_.memory(kI32Store, 2, at_.budget);
-}
-
 // ---- control flow ----------------------------------------------------------------------------------
 // Norman Ramsey, "Beyond Relooper: Recursive Translation of Unstructured Control Flow to Structured Control Flow"
 // (2022).
@@ -139,8 +46,7 @@ Body Emitter::run() {
   find_variables();
 
   enter();
-  reload();
-  reload_flags();
+  load_held();
   if (u_.dispatches()) {
     w_.i32(0);
     w_.memory(kI32Load, 2, at_.entry);
@@ -155,8 +61,8 @@ Body Emitter::run() {
   w_.memory(kI32Load, 2, at_.budget);
   w_.op(kLocalSet, kBudget);
 
-  // Two blocks around everything: the ends of the outer and of the inner one are where the unit is left (leave() and
-  // leave_tier0_if()), one copy of that code for all.
+  // Two blocks around everything, at whose ends the unit is left (way_out()), one copy of that code for all: behind the
+  // inner one the variables that loops hold are stored first.
   for (int k = 0; k < 2; k++) {
     w_.op(kBlock, kWasmVoid);
     push(Label::kOther);
@@ -164,12 +70,18 @@ Body Emitter::run() {
   if (u_.dispatches()) {
     w_.op(kLoop, kWasmVoid);
     push(Label::kLoopHead, 0);
+    // Loaded here: engines compute what is the same in all rounds of a loop before it, which would be the return addresses
+    // and targets of the whole unit at each entry.
+    w_.i32(0);
+    w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.left_base);
+    w_.op(kLocalSet, kPage);
     w_.op(kBlock, kWasmVoid);
     push(Label::kOther);
     exit_to_ = labels_.size();
     tree(0);
     pop();
     w_.op(kEnd);
+    where_ = {};
     find_entry();
     leave(kLeaveGo);
     pop();
@@ -180,17 +92,10 @@ Body Emitter::run() {
   }
   pop();
   w_.op(kEnd);
-  w_.i32(0);
-  w_.op(kLocalGet, kExit);
-  w_.memory(kI32Store, 2, at_.exit);
-  w_.i32(0);
-  page_address();
-  w_.memory(kI64Store, 3, at_.left_base);
-  w_.i32(kLeaveTier0);
-  w_.op(kLocalSet, kEntry);
+  store(held_dirty_);
   pop();
   w_.op(kEnd);
-  sync();
+  sync_x87();
   store_budget();
   chain();
   w_.op(kLocalGet, kEntry);
@@ -231,6 +136,9 @@ void Emitter::enter() {
     page_distance();
   }
   w_.op(kLocalSet, kPage);
+  w_.i32(0);
+  page_address();
+  w_.memory(kI64Store, 3, at_.left_base);
   if (u_.pages.size() > 1) {
     w_.i32(0);
     w_.memory(kI64Load, 3, at_.key);
@@ -283,6 +191,7 @@ void Emitter::page_distance() {
 }
 
 void Emitter::tree(u32 n) {
+  if (joins(n)) where_ = entry_[n];
   std::vector<u32> behind;
   for (u32 c : children_[n])
     if (merge_[c]) behind.push_back(c);
@@ -321,6 +230,7 @@ u32 Emitter::depth_of(u32 from, u32 to) const {
 }
 
 void Emitter::branch(u32 from, u32 to) {
+  if (joins(to)) arrive(to);
   if (has_label(from, to))
     w_.op(kBr, depth_of(from, to));
   else
@@ -330,7 +240,8 @@ void Emitter::branch(u32 from, u32 to) {
 void Emitter::leave(Leave how) {
   w_.i32(how);
   w_.op(kLocalSet, kEntry);
-  w_.op(kBr, labels_.size() - 1);
+  const u32 out = way_out();
+  w_.op(kBr, out);
 }
 
 void Emitter::leave_tier0_if(const Inst& i) {
@@ -338,7 +249,7 @@ void Emitter::leave_tier0_if(const Inst& i) {
   push(Label::kOther);
   w_.i32(b_->page << kExitPageShift | static_cast<u32>(i.guest) << kExitShift | u_.insns[b_->first_insn + i.guest].off);
   w_.op(kLocalSet, kExit);
-  w_.op(kBr, labels_.size() - 2);
+  leave(kLeaveTier0);
   pop();
   w_.op(kEnd);
 }
@@ -399,8 +310,12 @@ void Emitter::find_entry() {
 void Emitter::chain() {
   w_.op(kLocalGet, kEntry);
   w_.i32(kLeaveTier0);
-  w_.op(kI32Ne);
+  w_.op(kI32Eq);
   w_.op(kIf, kWasmVoid);
+  w_.i32(0);
+  w_.op(kLocalGet, kExit);
+  w_.memory(kI32Store, 2, at_.exit);
+  w_.op(kElse);
   w_.i32(0);
   w_.op(kLocalGet, kLinear);
   if (!long_) w_.op(kI64ExtendI32U);
@@ -416,6 +331,30 @@ void Emitter::chain() {
   w_.op(kEnd);
 }
 
+// From block 0 to the entry whose number is in kAt.
+void Emitter::enter_blocks() {
+  const Where here = where_;
+  if (!u_.dispatches()) return branch(0, u_.entries[0]);
+  // An entry that has variables in locals gets them on its own way.
+  std::vector<u32> ways;
+  for (u32 e : u_.entries)
+    if (!same(e)) ways.push_back(e);
+  for (usize n = 0; n < ways.size(); n++) {
+    w_.op(kBlock, kWasmVoid);
+    push(Label::kOther);
+  }
+  w_.op(kLocalGet, kAt);
+  w_.op(kBrTable, u_.entries.size() - 1);
+  u32 way = 0;
+  for (u32 e : u_.entries) w_.uleb(same(e) ? depth_of(0, e) : way++);
+  for (u32 e : ways) {
+    pop();
+    w_.op(kEnd);
+    where_ = here;
+    branch(0, e);
+  }
+}
+
 void Emitter::terminator(u32 n) {
   const IrBlock& b = u_.blocks[n];
   if (b.insn_count) {
@@ -425,39 +364,48 @@ void Emitter::terminator(u32 n) {
     w_.op(kLocalSet, kBudget);
   }
   switch (b.term) {
-    case Term::kEnter:
-      if (!u_.dispatches()) return branch(n, u_.entries[0]);
-      w_.op(kLocalGet, kAt);
-      w_.op(kBrTable, u_.entries.size() - 1);
-      for (u32 e : u_.entries) w_.uleb(depth_of(n, e));
-      return;
+    case Term::kEnter: return enter_blocks();
     case Term::kReenter:
+      arrive(0);
       w_.i32(static_cast<u32>(b.offset));
       w_.op(kLocalSet, kAt);
       return w_.op(kBr, depth_of(n, 0));
     case Term::kJump: return branch(n, b.succ[0]);
-    case Term::kBranch:
+    case Term::kBranch: {
       value(b.value);
+      const Where here = where_;
       for (unsigned k : {0, 1}) {
         if (!has_label(n, b.succ[k])) continue;
         if (k == 1) w_.op(kI32Eqz);
-        w_.op(kBrIf, depth_of(n, b.succ[k]));
+        if (same(b.succ[k])) {
+          w_.op(kBrIf, depth_of(n, b.succ[k]));
+        } else {
+          w_.op(kIf, kWasmVoid);
+          push(Label::kOther);
+          branch(n, b.succ[k]);
+          pop();
+          w_.op(kEnd);
+          where_ = here;
+        }
         return branch(n, b.succ[1 - k]);
       }
       w_.op(kIf, kWasmVoid);
       push(Label::kOther);
       branch(n, b.succ[0]);
+      where_ = here;
       w_.op(kElse);
       branch(n, b.succ[1]);
       pop();
       w_.op(kEnd);
       w_.op(kUnreachable);
       return;
+    }
     case Term::kExit: go_to(b.offset); return leave(kLeaveGo);
     case Term::kExitTo:
       value(b.value);
       w_.op(kLocalSet, kLinear);
       if (!exit_to_) return leave(kLeaveGo);
+      arrive(0);
       return w_.op(kBr, labels_.size() - exit_to_);
   }
 }

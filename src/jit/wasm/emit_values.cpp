@@ -81,14 +81,14 @@ void Emitter::inst(Value v) {
   const Inst& i = b_->insts[v];
   const IrOpInfo& o = info(i.op);
   State& s = state_[v];
+  if ((o.flags & kLeaves) && i.op != IrOp::kStep) settle();
   switch (i.op) {
     case IrOp::kNop: return;
     case IrOp::kSet:
       value(i.a);
       // Values that read the old one, after the operand's own tree: they are on the stack's side, in locals.
       flush(u64{1} << i.imm);
-      w_.op(kLocalSet, local_of(i.imm));
-      return;
+      return set_variable(static_cast<u32>(i.imm));
     case IrOp::kProbe: probe(i); break;
     case IrOp::kOffset: return;  // part of what uses it
     case IrOp::kLoadAt: load_at(i); break;
@@ -107,7 +107,7 @@ void Emitter::inst(Value v) {
       return;
     case IrOp::kStep:
       flush(~u64{0});
-      sync();
+      store_all();
       store_budget();
       w_.i32(at_.sites + static_cast<u32>(i.imm) * at_.site_bytes);
       page_address();
@@ -116,9 +116,8 @@ void Emitter::inst(Value v) {
       w_.i32(kLeaveStep);
       w_.op(kReturn);
       w_.op(kEnd);
-      reload();
-      w_.i32(0);  // FlagOp::kCpu
-      w_.op(kLocalSet, kVarFlagKind);
+      load_held();
+      where_ = {};
       return;
     case IrOp::kLoadState:
       w_.i32(0);
@@ -148,6 +147,7 @@ void Emitter::inst(Value v) {
       return;
     default:
       if (s.uses == 0 && (o.flags & kPure)) return;
+      if (i.op == IrOp::kGet) need(static_cast<u32>(i.imm));
       if (o.flags & kPure) {
         s.pending = true;
         s.reads = i.op == IrOp::kGet ? u64{1} << i.imm : 0;
@@ -361,6 +361,7 @@ void Emitter::store_at(const Inst& i) {
 // The result is left on the stack.
 void Emitter::fp_slow(const Inst& i) {
   const bool check = i.op == IrOp::kFpCheck;
+  need(kVarXmm + static_cast<u32>(i.imm >> 32));
   const Value source = check ? i.b : i.c;
   const bool always = b_->insts[i.a].op == IrOp::kConst;
   u32 result = 0;

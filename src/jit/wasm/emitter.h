@@ -46,13 +46,25 @@ class Emitter {
     u64 reads = 0;         // variables that its pending tree reads
   };
 
+  // Sets of variables: whose values their locals have, and of those the ones that Cpu does not have.
+  struct Where {
+    u64 cached = 0, dirty = 0;
+  };
   void find_variables();
-  void sync();          // variables to Cpu
-  void reload();        // and back
-  void reload_flags();  // the lazy flags, where a unit is entered
-  void sync_xmm();
-  void reload_sse();    // XMM registers, and what follows from CR0, CR4 and MXCSR
-  void reload_state();  // the latter alone
+  void load(u64 variables);
+  void store(u64 variables);
+  u32 home(u32 var) const;
+  void need(u32 var);          // into its local, if it is not there
+  void set_variable(u32 var);  // from the stack
+  bool joins(u32 b) const { return merge_[b] || loop_[b]; }
+  bool same(u32 to) const;  // whether arrive() has nothing to do
+  void arrive(u32 to);      // makes the variables be where block `to` wants them
+  void settle();            // so that the unit can be left at little cost
+  bool holding() const { return !(held_dirty_ & ~where_.cached); }
+  u32 way_out();            // the same to leave the unit; the label to go to
+  void store_all();
+  void load_held();
+  void reload_state();
   u32 local_of(u64 var) const { return var < kVarXmm ? static_cast<u32>(var) : extra_[var - kVarXmm]; }
   void sync_x87();
   void reload_x87();
@@ -73,6 +85,7 @@ class Emitter {
   void leave_tier0_if(const Inst& i);  // what is on the stack is not 0
   void leave(Leave how);
   void terminator(u32 n);
+  void enter_blocks();
   void go_to(s64 offset);
   // An `if` that the engine should take for unlikely: it then saves and restores values around calls in there only.
   void unlikely_if(WasmType type = kWasmVoid) {
@@ -115,6 +128,9 @@ class Emitter {
   std::vector<bool> loop_, merge_;
   std::vector<std::vector<u32>> children_;  // in the dominator tree
   u64 used_ = 0, written_ = 0;              // variables
+  Where where_;                             // at the place at hand
+  std::vector<Where> entry_;                // where blocks that join() begin
+  u64 held_dirty_ = 0;                      // of all of them
   u32 extra_[64 - kVarXmm] = {};            // locals of those from kVarXmm on that are used
   const IrBlock* b_ = nullptr;
   std::vector<State> state_;
