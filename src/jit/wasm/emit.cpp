@@ -70,8 +70,8 @@ Body Emitter::run() {
   if (u_.dispatches()) {
     w_.op(kLoop, kWasmVoid);
     push(Label::kLoopHead, 0);
-    // Loaded here: engines compute what is the same in all rounds of a loop before it, which would be the return addresses
-    // and targets of the whole unit at each entry.
+    // Loaded here: engines compute what is the same in all rounds of a loop before it, which would be the return
+    // addresses and targets of the whole unit at each entry.
     w_.i32(0);
     w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, at_.left_base);
     w_.op(kLocalSet, kPage);

@@ -18,6 +18,7 @@ constexpr u64 kFpLimits = u64{1} << kVarFpLimit64 | u64{1} << kVarFpLimit32;
 void Emitter::count_uses() {
   const auto& insts = b_->insts;
   state_.assign(insts.size(), State{});
+  pending_.clear();
   if (b_->value) state_[b_->value].uses++;
   for (usize n = insts.size(); n-- > 1;) {
     const Inst& i = insts[n];
@@ -73,8 +74,16 @@ void Emitter::keep(Value v) {
 }
 
 void Emitter::flush(u64 variables) {
-  for (Value v = 1; v < state_.size(); v++)
-    if (state_[v].pending && (state_[v].reads & variables)) keep(v);
+  usize left = 0;
+  for (usize n = 0; n < pending_.size(); n++) {  // in ascending order, as their operands need it
+    const Value v = pending_[n];
+    if (!state_[v].pending) continue;
+    if (state_[v].reads & variables)
+      keep(v);
+    else
+      pending_[left++] = v;
+  }
+  pending_.resize(left);
 }
 
 void Emitter::inst(Value v) {
@@ -150,6 +159,7 @@ void Emitter::inst(Value v) {
       if (i.op == IrOp::kGet) need(static_cast<u32>(i.imm));
       if (o.flags & kPure) {
         s.pending = true;
+        pending_.push_back(v);
         s.reads = i.op == IrOp::kGet ? u64{1} << i.imm : 0;
         const Value operands[3] = {i.a, i.b, i.c};
         for (unsigned k = 0; k < o.arity; k++)
@@ -202,65 +212,14 @@ void Emitter::compute(Value v) {
       w_.i32(0);
       return w_.op(kEnd);
     case IrOp::kCondition:
-    case IrOp::kCarryOf: {
-      auto words = [&] {
-        for (Value operand : {i.b, i.c}) {
-          value(operand);
-          if (!long_) w_.op(kI64ExtendI32U);
-        }
-      };
-      if (i.op == IrOp::kCondition) {
-        value(i.a);
-        words();
-        w_.i32(static_cast<u32>(i.imm));
-        return w_.op(kCallOp, kImportCondition);
-      }
-      // INC and DEC carry it in their second operand.
-      const u32 kind = new_temp(Type::kI32);
       value(i.a);
-      w_.op(kLocalTee, kind);
-      w_.i32(flag_kind(FlagOp::kInc, 0));
-      w_.op(kI32Sub);
-      w_.i32(8);
-      w_.op(kI32LtU);
-      const u32 a = new_temp(word_), b = new_temp(word_);
-      value(i.b);
-      w_.op(kLocalSet, a);
-      value(i.c);
-      w_.op(kLocalSet, b);
-      w_.op(kIf, kWasmI32);
-      w_.op(kLocalGet, b);
-      if (long_) w_.op(kI32WrapI64);
-      w_.op(kElse);
-      // Comparisons of numbers have it in the first.
-      w_.op(kLocalGet, kind);
-      w_.i32(flag_kind(FlagOp::kCompare, 0));
-      w_.op(kI32GeU);
-      w_.op(kIf, kWasmI32);
-      w_.op(kLocalGet, a);
-      if (long_) w_.op(kI32WrapI64);
-      w_.op(kElse);
-      w_.op(kLocalGet, kind);
-      w_.op(kIf, kWasmI32);
-      w_.op(kLocalGet, kind);
-      for (u32 l : {a, b}) {
-        w_.op(kLocalGet, l);
+      for (Value operand : {i.b, i.c}) {
+        value(operand);
         if (!long_) w_.op(kI64ExtendI32U);
       }
-      w_.i32(2);
-      w_.op(kCallOp, kImportCondition);
-      w_.op(kElse);
-      // The flags are in Cpu: CF is bit 63 of cc_aux.
-      w_.i32(0);
-      w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCcAuxOffset));
-      w_.i64(63);
-      w_.op(kI64ShrU);
-      w_.op(kI32WrapI64);
-      for (int k = 0; k < 3; k++) w_.op(kEnd);
-      free_temps_[static_cast<usize>(Type::kI32)].push_back(kind);
-      for (u32 l : {a, b}) free_temps_[static_cast<usize>(word_)].push_back(l);
-      return;
-    }
+      w_.i32(static_cast<u32>(i.imm));
+      return w_.op(kCallOp, kImportCondition);
+    case IrOp::kCarryOf: return carry_of(i);
     default: {
       const Value operands[3] = {i.a, i.b, i.c};
       for (unsigned k = 0; k < o.arity; k++) value(operands[k]);
@@ -271,6 +230,80 @@ void Emitter::compute(Value v) {
       return;
     }
   }
+}
+
+// CF of flags whose kind is not known: the kinds that compilers leave behind are told apart here, the others by a call.
+void Emitter::carry_of(const Inst& i) {
+  const u32 kind = new_temp(Type::kI32), a = new_temp(word_), b = new_temp(word_);
+  unsigned open = 0;
+  auto otherwise = [&] {
+    w_.op(kElse);
+    open++;
+  };
+  auto is = [&](FlagOp first, u32 count) {  // the kinds that follow one another from `first`, 4 sizes each
+    w_.op(kLocalGet, kind);
+    w_.i32(flag_kind(first, 0));
+    w_.op(kI32Sub);
+    w_.i32(4 * count);
+    w_.op(kI32LtU);
+    w_.op(kIf, kWasmI32);
+  };
+  auto as_i32 = [&](u32 local) {
+    w_.op(kLocalGet, local);
+    if (long_) w_.op(kI32WrapI64);
+  };
+  value(i.a);
+  w_.op(kLocalSet, kind);
+  value(i.b);
+  w_.op(kLocalSet, a);
+  value(i.c);
+  w_.op(kLocalSet, b);
+  for (unsigned size = 2; size <= (long_ ? 3 : 2); size++) {
+    w_.op(kLocalGet, kind);
+    w_.i32(flag_kind(FlagOp::kSub, size));
+    w_.op(kI32Eq);
+    w_.op(kIf, kWasmI32);
+    if (size == 2) {
+      as_i32(a);
+      as_i32(b);
+      w_.op(kI32LtU);
+    } else {
+      w_.op(kLocalGet, a);
+      w_.op(kLocalGet, b);
+      w_.op(kI64LtU);
+    }
+    otherwise();
+  }
+  is(FlagOp::kLogic, 1);
+  w_.i32(0);
+  otherwise();
+  static_assert(static_cast<u32>(FlagOp::kDec) == static_cast<u32>(FlagOp::kInc) + 1);
+  is(FlagOp::kInc, 2);
+  as_i32(b);
+  otherwise();
+  static_assert(static_cast<u32>(FlagOp::kTest) == static_cast<u32>(FlagOp::kCompare) + 1);
+  is(FlagOp::kCompare, 2);
+  as_i32(a);
+  otherwise();
+  w_.op(kLocalGet, kind);
+  w_.op(kIf, kWasmI32);
+  w_.op(kLocalGet, kind);
+  for (u32 l : {a, b}) {
+    w_.op(kLocalGet, l);
+    if (!long_) w_.op(kI64ExtendI32U);
+  }
+  w_.i32(2);
+  w_.op(kCallOp, kImportCondition);
+  otherwise();
+  // The flags are in Cpu: CF is bit 63 of cc_aux.
+  w_.i32(0);
+  w_.memory(kI64Load, 3, at_.cpu + static_cast<u32>(kCcAuxOffset));
+  w_.i64(63);
+  w_.op(kI64ShrU);
+  w_.op(kI32WrapI64);
+  for (; open; open--) w_.op(kEnd);
+  free_temps_[static_cast<usize>(Type::kI32)].push_back(kind);
+  for (u32 l : {a, b}) free_temps_[static_cast<usize>(word_)].push_back(l);
 }
 
 // ---- memory ----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-// Where the variables are. Cpu has them where blocks meet, and compiled code keeps in locals what it has read or written
-// since: over a block and those that only it leads to. A loop holds what it uses in locals, from its head to wherever it
-// is left. The x87's state and what follows from control registers are in locals all the time.
+// Where the variables are. Cpu has them where blocks meet, and compiled code keeps in locals what it has read or
+// written since: over a block and those that only it leads to. A loop holds what it uses in locals, from its head to
+// wherever it is left. The x87's state and what follows from control registers are in locals all the time.
 //
 // So a unit that goes here and there loads and stores little more than it uses where it is entered and left, and the
 // engine's compiler has few values that live long.
@@ -104,9 +104,7 @@ void Emitter::store(u64 variables) {
   });
 }
 
-u32 Emitter::home(u32 v) const {
-  return v < kVarFlagKind ? at_.gpr + 8 * v : v == kVarFlagA ? at_.flag_a : at_.flag_b;
-}
+u32 Emitter::home(u32 v) const { return v < kVarFlagKind ? at_.gpr + 8 * v : v == kVarFlagA ? at_.flag_a : at_.flag_b; }
 
 void Emitter::need(u32 v) {
   const u64 bit = u64{1} << v;

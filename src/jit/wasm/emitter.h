@@ -61,7 +61,7 @@ class Emitter {
   void arrive(u32 to);      // makes the variables be where block `to` wants them
   void settle();            // so that the unit can be left at little cost
   bool holding() const { return !(held_dirty_ & ~where_.cached); }
-  u32 way_out();            // the same to leave the unit; the label to go to
+  u32 way_out();  // the same to leave the unit; the label to go to
   void store_all();
   void load_held();
   void reload_state();
@@ -106,6 +106,7 @@ class Emitter {
   void flush(u64 variables);  // keeps pending values that read any of them
   u32 new_temp(Type t);
   void release(Value v);
+  void carry_of(const Inst& i);
   void probe(const Inst& i);
   u32 host_address(Value v);
   void load_at(const Inst& i);
@@ -134,6 +135,7 @@ class Emitter {
   u32 extra_[64 - kVarXmm] = {};            // locals of those from kVarXmm on that are used
   const IrBlock* b_ = nullptr;
   std::vector<State> state_;
+  std::vector<Value> pending_;  // those that are, and some that were
   std::vector<Type> temps_;
   std::vector<u32> free_temps_[static_cast<usize>(Type::kSame)];
 };

@@ -57,6 +57,7 @@ enum WasmOp : u8 {
   kI64Eqz = 0x50,
   kI64Eq = 0x51,
   kI64Ne = 0x52,
+  kI64LtU = 0x54,
   kI32Add = 0x6a,
   kI32Sub = 0x6b,
   kI32Mul = 0x6c,
