@@ -59,7 +59,7 @@ test("what compiled code alone writes is found at the end of the slice", async (
     stateHash: () => String(memory.findIndex((byte) => byte !== 0)),
     registerText: () => "RIP=0000000000000000\n",
     unitText: () => "block 0\n",
-    writtenPages: () => new Uint32Array(),
+    writtenPages: () => Uint32Array.of(3),
     ram: (/** @type {number} */ offset, /** @type {number} */ n) => memory.subarray(offset, offset + n),
   });
   const compiled = new Uint8Array(4 * MIB);
@@ -75,6 +75,13 @@ test("what compiled code alone writes is found at the end of the slice", async (
       return true;
     },
   );
+  // An entry of a page table of which tier 0 will set the A bit with the next instruction; or never.
+  compiled.fill(0);
+  compiled[3 * 4096 + 8] = 0x20;
+  verifier.compiledRan(990, 1000, 7);
+  assert.throws(() => verifier.sliceEnded(1000, 0), /\nRAM at 00003008: compiled 20 00 /);
+  compiled[3 * 4096 + 8] = 0x30;
+  assert.throws(() => verifier.compiledRan(990, 1000, 7), /\nRAM at 00003008: compiled 30 00 /);
   // A difference that memory does not show: how the runs ended.
   compiled.fill(0);
   assert.throws(() => verifier.sliceEnded(1000, 2), /\(compiled: status 2, instruction 1000; tier 0: status 0, instruction 1000\)\ncompiled:\n/);
