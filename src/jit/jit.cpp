@@ -17,7 +17,7 @@ constexpr u32 kPatience = 200, kSoon = 4;
 // A unit is dropped when its pages were so often not where it needs them.
 constexpr u32 kMostFails = 50;
 // So many instructions apart, ranges that cannot be probed at once are no reason to give that up.
-constexpr u64 kFailDistance = 10'000;
+constexpr u64 kFailDistance = 50'000;
 // A loop that is verified is left so often.
 constexpr u64 kVerifyInsns = 5'000;
 // What an engine holds for a module besides its code, and for each byte of WebAssembly (its own copy, the code of the
