@@ -13,7 +13,7 @@ struct Config {
   u32 threshold2 = 200'000;          // entries of a unit before its code is compiled anew, together with what it calls
   u32 max_insns2 = 300;              // guest instructions in such a unit, at most kMostInsns
   u32 batch = 32;                    // units compiled together, at most
-  u64 max_wait = 50'000;             // retired instructions that a hot block waits for others to be compiled with it
+  u64 max_wait = 500'000;            // retired instructions that a hot block waits for others to be compiled with it
   u64 cache_bytes = u64{256} << 20;  // what compiled modules may cost the engine, as estimated
   u32 cache_units = 100'000;         // at most kMostUnits
   bool chain = true;                 // units go on to one another by tail calls, where the engine has them

@@ -13,7 +13,7 @@ namespace {
 constexpr u64 kPageOff = 0xfff;
 constexpr u32 kNever = ~u32{0};
 // Entries after which a block that waits to be compiled is not left waiting.
-constexpr u32 kPatience = 200, kSoon = 4;
+constexpr u32 kPatience = 1000, kSoon = 4;
 // A unit is dropped when its pages were so often not where it needs them.
 constexpr u32 kMostFails = 50;
 // So many instructions apart, ranges that cannot be probed at once are no reason to give that up.
