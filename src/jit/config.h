@@ -8,7 +8,7 @@
 namespace oriel::jit {
 
 struct Config {
-  u32 threshold = 50;                // entries of a block before it is compiled
+  u32 threshold = 200;               // entries of a block before it is compiled
   u32 max_insns = 300;               // guest instructions in a unit, at most kMostInsns
   u32 threshold2 = 200'000;          // entries of a unit before its code is compiled anew, together with what it calls
   u32 max_insns2 = 300;              // guest instructions in such a unit, at most kMostInsns
