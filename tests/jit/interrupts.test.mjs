@@ -25,7 +25,7 @@ for (const bits of [32, 64]) {
     const interpreted = await run("off");
     assert.equal(interpreted.status, 0, interpreted.text);
     assert.ok(interpreted.counted.machine.cpu.interrupts_total > 1000);
-    for (const jit of ["on", EAGER, `${EAGER},chain=0,maxInsns=3`]) {
+    for (const jit of ["threshold=20,maxWait=1000", EAGER, `${EAGER},chain=0,maxInsns=3`]) {
       const compiled = await run(jit);
       assert.equal(compiled.text, interpreted.text, jit);
       assert.equal(compiled.status, 0);

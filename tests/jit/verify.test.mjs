@@ -37,9 +37,9 @@ for (const [plant, mistake, ir] of /** @type {[string, RegExp, RegExp][]} */ ([
     const { status, stderr } = await verify("686", 100, plant);
     const where = /^oriel: compiled code and tier 0 differ between instructions (\d+) and (\d+)\n/.exec(stderr);
     assert.ok(where, stderr);
-    // Within the unit that is printed.
+    // Within the unit that is printed, whose loops are left after 5,000 instructions.
     const retired = Number(where[2]) - Number(where[1]);
-    assert.ok(retired > 0 && retired < 1000, stderr);
+    assert.ok(retired > 0 && retired <= 5000, stderr);
     assert.match(stderr, mistake);
     for (const state of ["compiled", "tier 0"]) assert.match(stderr, new RegExp(`^${state}:\\n[* ] RIP=[0-9a-f]{16}\\n[* ] RFLAGS=`, "m"));
     assert.match(stderr, /^the unit that ran last:\nblock 0 insns 0\n/m);
