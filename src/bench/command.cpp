@@ -177,7 +177,7 @@ JitSummary Case::jit() const {
   const jit::Jit* compiler = machine_->machine().compiler();
   if (!compiler) return {};
   const jit::Stats& s = compiler->counters();
-  auto sum = [&s](u64 jit::Stats::Tier::* n) { return static_cast<double>(s.tier[0].*n + s.tier[1].*n); };
+  auto sum = [&s](u64 jit::Stats::Tier::* n) { return static_cast<double>(s.both(n)); };
   return {sum(&jit::Stats::Tier::units), sum(&jit::Stats::Tier::compile_ns), static_cast<double>(s.lookup_hits),
           static_cast<double>(s.lookup_misses), static_cast<double>(s.deopts)};
 }

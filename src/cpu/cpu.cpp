@@ -8,6 +8,10 @@
 
 namespace oriel {
 
+const char* const kGprNames[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                   "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
+const char* const kSegNames[kSegCount] = {"ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"};
+
 namespace {
 constexpr u16 kRealData = kSegP | kSegS | kSegRW | kSegA;
 }
@@ -257,9 +261,6 @@ void Cpu::state(State& s) {
 }
 
 usize Cpu::dump(char* buf, usize size) {
-  static const char* const names[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-                                        "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
-  static const char* const segs[8] = {"ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"};
   usize n = 0;
   auto put = [&](const char* format, auto... args) {
     if (n + 1 >= size) return;
@@ -269,9 +270,9 @@ usize Cpu::dump(char* buf, usize size) {
   auto x = [](u64 v) { return static_cast<unsigned long long>(v); };
   put("RIP=%016llx RFLAGS=%08x CPL=%u instructions=%llu\n", x(rip), get_rflags(), static_cast<unsigned>(cpl),
       x(icount));
-  for (unsigned i = 0; i < 16; i++) put("%3s=%016llx%s", names[i], x(gpr[i]), i % 4 == 3 ? "\n" : " ");
-  for (unsigned i = 0; i < 8; i++)
-    put("%-4s=%04x base=%016llx limit=%08x attr=%03x\n", segs[i], seg[i].sel, x(seg[i].base), seg[i].limit,
+  for (unsigned i = 0; i < 16; i++) put("%3s=%016llx%s", kGprNames[i], x(gpr[i]), i % 4 == 3 ? "\n" : " ");
+  for (unsigned i = 0; i < kSegCount; i++)
+    put("%-4s=%04x base=%016llx limit=%08x attr=%03x\n", kSegNames[i], seg[i].sel, x(seg[i].base), seg[i].limit,
         seg[i].attr);
   put("GDT=%016llx:%04x IDT=%016llx:%04x\n", x(gdtr.base), gdtr.limit, x(idtr.base), idtr.limit);
   put("CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx EFER=%llx\n", x(cr0), x(cr2), x(cr3), x(cr4), x(efer));

@@ -283,6 +283,10 @@ class CompiledCode {
   virtual void all_dropped() = 0;
 };
 
+// Names of the general and of the segment registers, by their numbers.
+extern const char* const kGprNames[16];
+extern const char* const kSegNames[kSegCount];
+
 // ---- the processor -----------------------------------------------------------------------------
 
 class Cpu final : public PhysMemListener {

@@ -29,7 +29,7 @@ std::string to_json(const Stats& s) {
       .number("used_units", s.used_units)
       .number("lookup_hit_total", s.lookup_hits)
       .number("lookup_miss_total", s.lookup_misses)
-      .number("installs_total", s.tier[0].units + s.tier[1].units)
+      .number("installs_total", s.both(&Stats::Tier::units))
       .number("evictions_total", s.evictions)
       .number("invalidations_total", s.invalidations);
   for (const auto& [count, form] : s.steps_by_form) steps.number(form, count);

@@ -9,13 +9,10 @@ namespace {
 // f(name, number in its group or -1, value, upper half or null) for every register.
 template <class F>
 void each_register(const Cpu& c, F f) {
-  static const char* const general[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-                                          "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
-  static const char* const segments[kSegCount] = {"ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"};
   f("RIP", -1, c.rip);
   f("RFLAGS", -1, c.get_rflags());
-  for (int n = 0; n < 16; n++) f(general[n], -1, c.gpr[n]);
-  for (unsigned n = 0; n < kSegCount; n++) f(segments[n], -1, c.seg[n].sel, c.seg[n].base);
+  for (int n = 0; n < 16; n++) f(kGprNames[n], -1, c.gpr[n]);
+  for (unsigned n = 0; n < kSegCount; n++) f(kSegNames[n], -1, c.seg[n].sel, c.seg[n].base);
   f("CR0", -1, c.cr0);
   f("CR2", -1, c.cr2);
   f("CR3", -1, c.cr3);

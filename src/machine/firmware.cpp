@@ -146,8 +146,8 @@ MachineImpl::Rates::Values MachineImpl::counters() const {
   v[kTlbFills] = cpu_.stats.tlb_misses;
   if (!jit_) return v;
   const jit::Stats& s = jit_->counters();
-  v[kCompileNs] = s.tier[0].compile_ns + s.tier[1].compile_ns;
-  v[kBlocksCompiled] = s.tier[0].blocks + s.tier[1].blocks;
+  v[kCompileNs] = s.both(&jit::Stats::Tier::compile_ns);
+  v[kBlocksCompiled] = s.both(&jit::Stats::Tier::blocks);
   v[kDeopts] = s.deopts;
   return v;
 }

@@ -1,7 +1,7 @@
 // `oriel bench` over oriel.wasm, in Node and in a page: the core has the options, the payloads and the figures
 // (src/bench/command.h); here each payload gets an instance of the module, so that none finds the memory or the compiled
 // code of the one before.
-import { instantiate, MachineError, type CoreHost, type Exports } from "./core.ts";
+import { give, instantiate, MachineError, type CoreHost, type Exports } from "./core.ts";
 
 /** What the benchmark asks of its host, and tells it. */
 export interface BenchHost extends CoreHost {
@@ -31,15 +31,7 @@ class Bench {
 
   /** Hands a text to a function of the core. */
   give<T>(text: string, f: (p: number, n: number) => T): T {
-    const bytes = new TextEncoder().encode(text);
-    const p = this.exports.oriel_alloc(bytes.length + 1) >>> 0;
-    if (p === 0) throw new MachineError("not enough memory");
-    const copy = new Uint8Array(this.exports.memory.buffer, p, bytes.length + 1);
-    copy.set(bytes);
-    copy[bytes.length] = 0;
-    const result = f(p, bytes.length);
-    this.exports.oriel_free(p);
-    return result;
+    return give(this.exports, new TextEncoder().encode(text), "not enough memory", f);
   }
 
   static async create(module: WebAssembly.Module, host: BenchHost, args: string[]): Promise<Bench> {

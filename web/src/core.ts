@@ -292,6 +292,18 @@ export async function instantiate(
   return exports;
 }
 
+/** Hands bytes, and a 0 behind them, to a function of the core. `tooLong`: what to say when there is no memory for them. */
+export function give<T>(exports: Exports, bytes: Uint8Array, tooLong: string, f: (p: number, n: number) => T): T {
+  const p = exports.oriel_alloc(bytes.length + 1) >>> 0;
+  if (p === 0) throw new MachineError(tooLong);
+  const copy = new Uint8Array(exports.memory.buffer, p, bytes.length + 1);
+  copy.set(bytes);
+  copy[bytes.length] = 0;
+  const result = f(p, bytes.length);
+  exports.oriel_free(p);
+  return result;
+}
+
 export class Core {
   private readonly decoder = new TextDecoder();
   private readonly inputBuffer: number;
@@ -319,7 +331,7 @@ export class Core {
     e.oriel_config_number(CONFIG_NUMBER.memoryBytes, config.memoryBytes);
     e.oriel_config_number(CONFIG_NUMBER.deterministic, Number(config.deterministic));
     if (config.jit !== undefined) {
-      this.check(this.give(new TextEncoder().encode(config.jit), "--jit", (p, n) => e.oriel_config_jit(p, n)));
+      this.check(give(e, new TextEncoder().encode(config.jit), "--jit: too long", (p, n) => e.oriel_config_jit(p, n)));
     }
     e.oriel_config_number(CONFIG_NUMBER.trackWrites, Number(config.trackWrites ?? false));
     if (config.nsPerInsn !== undefined) e.oriel_config_number(CONFIG_NUMBER.nsPerInsn, config.nsPerInsn);
@@ -350,18 +362,8 @@ export class Core {
     }
     if (config.script) {
       const { text, name } = config.script;
-      this.check(this.give(text, name, (p, n) => e.oriel_config_script(p, n)), name);
+      this.check(give(e, text, `${name}: too long`, (p, n) => e.oriel_config_script(p, n)), name);
     }
-  }
-
-  /** Hands bytes to a function of the core. */
-  private give(bytes: Uint8Array, name: string, f: (p: number, n: number) => number): number {
-    const p = this.exports.oriel_alloc(bytes.length) >>> 0;
-    if (p === 0) throw new MachineError(`${name}: too long`);
-    this.view(p, bytes.length).set(bytes);
-    const result = f(p, bytes.length);
-    this.exports.oriel_free(p);
-    return result;
   }
 
   private view(p: number, n: number): Uint8Array {

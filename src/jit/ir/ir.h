@@ -1,8 +1,8 @@
 // The intermediate representation of a unit: the guest's control flow graph, each block a list of operations on values.
 //
 // Values are local to their block: a value is the number of the operation that makes it. What lives longer is in
-// variables (the guest's registers and the lazy flags), which become locals of the WebAssembly function; an engine puts
-// those into SSA form itself. Guest instructions are kept beside the operations so that the unit can be left at any
+// variables (the guest's registers and the lazy flags), which are in memory or in locals of the WebAssembly function
+// (wasm/emit_variables.cpp). Guest instructions are kept beside the operations so that the unit can be left at any
 // of them with exact state.
 #pragma once
 

@@ -40,12 +40,14 @@ void Emitter::find_variables() {
   for (u32 v = kVarXmm; v < 64; v++)
     if (used_ >> v & 1)
       extra_[v - kVarXmm] = new_temp(v < kVarSseOff ? Type::kV128 : v == kVarX87Ea ? word_ : Type::kI32);
+  hold_in_loops(used, written);
+}
 
+// Where blocks begin that join(): with what the loops hold that they are in.
+void Emitter::hold_in_loops(const std::vector<u64>& used, const std::vector<u64>& written) {
+  const usize n = u_.blocks.size();
   entry_.assign(n, {});
-  std::vector<std::vector<u32>> preds(n);
-  for (u32 b = 1; b < n; b++)
-    for (u32 s : u_.blocks[b].succ)
-      if (s != kNoBlock) preds[s].push_back(b);
+  const std::vector<std::vector<u32>> preds = predecessors(u_);
   for (u32 head = 1; head < n; head++) {
     if (!loop_[head]) continue;
     std::vector<bool> in(n);
@@ -82,12 +84,11 @@ void Emitter::find_variables() {
 void Emitter::load(u64 variables) {
   each(variables, [this](u32 v) {
     w_.i32(0);
+    const bool wide = long_ && v != kVarFlagKind;
     if (v >= kVarXmm)
-      v128_load(w_, 4, at_.cpu + static_cast<u32>(kXmmOffset) + 16 * (v - kVarXmm));
-    else if (v == kVarFlagKind)
-      w_.memory(kI32Load, 2, at_.flag_kind);
+      v128_load(w_, 4, home(v));
     else
-      w_.memory(long_ ? kI64Load : kI32Load, long_ ? 3 : 2, home(v));
+      w_.memory(wide ? kI64Load : kI32Load, wide ? 3 : 2, home(v));
     w_.op(kLocalSet, local_of(v));
   });
 }
@@ -96,15 +97,21 @@ void Emitter::store(u64 variables) {
   each(variables, [this](u32 v) {
     w_.i32(0);
     w_.op(kLocalGet, local_of(v));
-    if (v >= kVarXmm) return v128_store(w_, 4, at_.cpu + static_cast<u32>(kXmmOffset) + 16 * (v - kVarXmm));
-    if (v == kVarFlagKind) return w_.memory(kI32Store, 2, at_.flag_kind);
-    if (!long_ && v < kVarFlagKind) w_.op(kI64ExtendI32U);
-    const bool wide = long_ || v < kVarFlagKind;
+    if (v >= kVarXmm) return v128_store(w_, 4, home(v));
+    const bool general = v < kVarFlagKind, wide = general || (long_ && v != kVarFlagKind);
+    if (general && !long_) w_.op(kI64ExtendI32U);
     w_.memory(wide ? kI64Store : kI32Store, wide ? 3 : 2, home(v));
   });
 }
 
-u32 Emitter::home(u32 v) const { return v < kVarFlagKind ? at_.gpr + 8 * v : v == kVarFlagA ? at_.flag_a : at_.flag_b; }
+u32 Emitter::home(u32 v) const {
+  switch (v) {
+    case kVarFlagKind: return at_.flag_kind;
+    case kVarFlagA: return at_.flag_a;
+    case kVarFlagB: return at_.flag_b;
+    default: return v < kVarFlagKind ? at_.gpr + 8 * v : at_.cpu + static_cast<u32>(kXmmOffset) + 16 * (v - kVarXmm);
+  }
+}
 
 void Emitter::need(u32 v) {
   const u64 bit = u64{1} << v;

@@ -51,9 +51,10 @@ class Emitter {
     u64 cached = 0, dirty = 0;
   };
   void find_variables();
+  void hold_in_loops(const std::vector<u64>& used, const std::vector<u64>& written);  // by block
   void load(u64 variables);
   void store(u64 variables);
-  u32 home(u32 var) const;
+  u32 home(u32 var) const;     // the address of what Cpu or JitState has of it
   void need(u32 var);          // into its local, if it is not there
   void set_variable(u32 var);  // from the stack
   bool joins(u32 b) const { return merge_[b] || loop_[b]; }

@@ -30,12 +30,18 @@ std::vector<u32> reverse_postorder(const Unit& unit) {
   return post;
 }
 
-std::vector<u32> immediate_dominators(const Unit& unit) {
+std::vector<std::vector<u32>> predecessors(const Unit& unit) {
   const usize n = unit.blocks.size();
   std::vector<std::vector<u32>> preds(n);
   for (u32 b = 0; b < n; b++)
     for (u32 s : unit.blocks[b].succ)
       if (s != kNoBlock && s < n) preds[s].push_back(b);
+  return preds;
+}
+
+std::vector<u32> immediate_dominators(const Unit& unit) {
+  const usize n = unit.blocks.size();
+  std::vector<std::vector<u32>> preds = predecessors(unit);
   for (u32 e : unit.entries) preds[e].push_back(0);
   std::vector<u32> idom(n, kNoBlock);
   idom[0] = 0;

@@ -8,6 +8,9 @@ namespace oriel::jit {
 // Block numbers in reverse postorder, 0 first; unreachable ones are left out.
 std::vector<u32> reverse_postorder(const Unit& unit);
 
+// By block, where control comes from but for block 0's ways to the entries.
+std::vector<std::vector<u32>> predecessors(const Unit& unit);
+
 // For blocks that are in reverse postorder. Block 0's is itself. Cooper, Harvey, Kennedy: "A Simple, Fast Dominance
 // Algorithm" (2001).
 std::vector<u32> immediate_dominators(const Unit& unit);
