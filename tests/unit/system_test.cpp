@@ -3,34 +3,14 @@
 // each code with its expected outcome and the section of the SDM that says so; see bare.inc. Arguments: the assembled
 // files. -v before them shows every test.
 #include <cstdio>
-#include <cstdlib>
 #include <string>
-#include <vector>
 
-#include "support/bare_machine.h"
 #include "support/coverage.h"
+#include "support/system_case.h"
 
 using namespace oriel;
 
 namespace {
-
-enum Check : u32 {
-  kCheckGprEnd = 16,
-  kCheckCr2 = 16,
-  kCheckDr6,
-  kCheckFlags,
-  kCheckCpl,
-  kCheckFrame,
-  kCheckMem8,
-  kCheckMem16,
-  kCheckMem32,
-  kCheckMem64,
-  kCheckSs,
-  kCheckCs,
-  kCheckCr0,
-};
-constexpr u32 kHalt = 0x100, kShutdown = 0x200, kNone = 0xffffffff;
-constexpr u32 kUserFlag = 0x100, kPagingFlag = 0x200, kPaeFlag = 0x400;
 
 class Quiet final : public StubBus, public MmioHandler {
  public:
@@ -47,28 +27,6 @@ class Quiet final : public StubBus, public MmioHandler {
  private:
   u8 ports_[0x10003] = {};
 };
-
-struct Reader {
-  const std::vector<u8>& file;
-  usize at;
-  template <class T>
-  T get() {
-    if (file.size() - at < sizeof(T)) std::puts("a truncated test file"), std::exit(1);
-    at += sizeof(T);
-    return load<T>(&file[at - sizeof(T)]);
-  }
-  std::string text() {
-    std::string s;
-    while (const char c = static_cast<char>(get<u8>())) s += c;
-    return s;
-  }
-};
-
-std::string hex(u64 v) {
-  char b[20];
-  std::snprintf(b, sizeof b, "%llx", static_cast<unsigned long long>(v));
-  return b;
-}
 
 // The instruction at CS:RIP; false when it cannot be fetched.
 bool fetch(BareMachine& m, Insn& i) {
@@ -105,80 +63,25 @@ RunResult run_by_steps(BareMachine& m, u64 limit) {
   return result;
 }
 
-// Runs the test at `r`; returns what is wrong with its outcome.
-std::string run_test(BareMachine& m, Reader r, bool steps, std::string& name, usize& next) {
-  const u32 code_at = r.get<u32>(), code_len = r.get<u32>(), mode = r.get<u32>();
-  BareSetup s;
-  s.mode = static_cast<BareMode>(mode & 0xff);
-  s.user = mode & kUserFlag;
-  s.paging = mode & kPagingFlag;
-  s.pae = mode & kPaeFlag;
-  s.cr4 = r.get<u32>();
-  s.cr0 = r.get<u32>();
-  s.efer = r.get<u32>();
-  const u32 outcome = r.get<u32>(), error = r.get<u32>(), address = r.get<u32>(), checks = r.get<u32>();
+// Returns what is wrong with the outcome.
+std::string run_test(BareMachine& m, const SystemCase& test, bool steps) {
   Cpu& c = m.cpu;
-  m.set_up(s);
-  if (r.file.size() < code_at || r.file.size() - code_at < code_len) std::puts("a damaged test file"), std::exit(1);
-  m.mem.write(kBareCode, &r.file[code_at], code_len);
+  m.set_up(test.setup);
+  m.mem.write(kBareCode, test.code.data(), test.code.size());
   constexpr u64 kLimit = 20000;
   const RunResult result = steps ? run_by_steps(m, kLimit) : c.run(kLimit);
-
-  u32 got = kNone;
-  const u64 halt_at = c.rip - 1;
-  if (result == RunResult::kShutdown)
-    got = kShutdown;
-  else if (result == RunResult::kHalted)
-    got = halt_at >= kBareStubs && halt_at < kBareStubs + 1024 ? static_cast<u32>(halt_at - kBareStubs) / 4 : kHalt;
-  std::string wrong;
-  auto expect = [&](const std::string& what, u64 is, u64 want) {
-    if (is != want) wrong += " " + what + " is " + hex(is) + ", want " + hex(want) + ";";
-  };
-  expect("outcome", got, outcome);
-  // The frame of the last interrupt.
-  const bool wide = c.lma(), real = c.real_mode();
-  const unsigned slot = wide ? 8 : real ? 2 : 4;
-  auto frame = [&](u32 index) {
-    u64 v = 0;
-    const u64 offset = c.gpr[kRSP] + slot * (index + (error != kNone ? 1 : 0));
-    m.mem.read(c.seg[kSS].lin + (offset & c.sp_mask), &v, slot);
-    return v;
-  };
-  if (wrong.empty() && outcome < kHalt) {
-    if (error != kNone) {
-      u64 v = 0;
-      m.mem.read(c.seg[kSS].lin + (c.gpr[kRSP] & c.sp_mask), &v, slot);
-      expect("error code", v, error);
-    }
-    if (address != kNone) expect("saved address", frame(0), address);
-  }
-  for (u32 i = 0; i < checks; i++) {
-    const u32 kind = r.get<u32>(), where = r.get<u32>();
-    const u64 want = r.get<u64>();
-    if (kind < kCheckGprEnd) {
-      expect("register " + std::to_string(kind), c.gpr[kind], want);
-      continue;
-    }
-    switch (kind) {
-      case kCheckCr2: expect("CR2", c.cr2, want); break;
-      case kCheckDr6: expect("DR6", c.dr[6] & 0xe00f, want); break;
-      case kCheckFlags: expect("flags", c.get_rflags() & where, want); break;
-      case kCheckCpl: expect("CPL", c.cpl, want); break;
-      case kCheckFrame: expect("frame slot " + std::to_string(where), frame(where), want); break;
-      case kCheckMem8: expect("byte at " + hex(where), m.mem.read<u8>(where), want); break;
-      case kCheckMem16: expect("word at " + hex(where), m.mem.read<u16>(where), want); break;
-      case kCheckMem32: expect("dword at " + hex(where), m.mem.read<u32>(where), want); break;
-      case kCheckMem64: expect("qword at " + hex(where), m.mem.read<u64>(where), want); break;
-      case kCheckSs: expect("SS", c.seg[kSS].sel, want); break;
-      case kCheckCs: expect("CS", c.seg[kCS].sel, want); break;
-      case kCheckCr0: expect("CR0", c.cr0 & where, want); break;
-      default: wrong += " an unknown check"; break;
-    }
-  }
-  name = r.text();
-  name += " (SDM " + r.text() + ")";
-  next = r.at;
-  return wrong;
+  SystemState s;
+  std::memcpy(s.gpr.data(), c.gpr, sizeof c.gpr[0] * s.gpr.size());
+  s.rip = c.rip, s.cr0 = c.cr0, s.cr2 = c.cr2, s.dr6 = c.dr[6], s.efer = c.efer;
+  s.flags = static_cast<u32>(c.get_rflags());
+  s.cs = c.seg[kCS].sel, s.ss = c.seg[kSS].sel;
+  s.ss_base = static_cast<u32>(c.seg[kSS].lin);
+  s.big_stack = c.seg[kSS].attr & kSegDB;
+  s.cpl = c.cpl;
+  s.read = [&m](u64 at, void* to, usize size) { m.mem.read(at, to, size); };
+  if (result == RunResult::kShutdown) s.outcome = kOutcomeShutdown;
+  if (result == RunResult::kHalted) s.set_halted();
+  return wrong_with(test, s);
 }
 
 }  // namespace
@@ -193,30 +96,19 @@ int main(int argc, char** argv) {
       verbose = true;
       continue;
     }
-    std::vector<u8> file;
-    if (std::FILE* f = std::fopen(argv[a], "rb")) {
-      for (int ch; (ch = std::fgetc(f)) != EOF;) file.push_back(static_cast<u8>(ch));
-      std::fclose(f);
-    }
-    Reader r{file, 0};
-    constexpr u32 kTest = 0x54534554;  // "TEST"
-    while (r.get<u32>() == kTest) {
-      usize next = 0;
+    for (const SystemCase& test : read_system_cases(argv[a]))
       for (const bool steps : {false, true}) {
-        std::string name;
-        const std::string wrong = run_test(machine, r, steps, name, next);
+        const std::string wrong = run_test(machine, test, steps);
         (wrong.empty() ? passed : failed)++;
         if (verbose || !wrong.empty())
-          std::printf("%s: %s%s:%s\n", argv[a], name.c_str(), steps ? ", by steps" : "",
-                      wrong.empty() ? " ok" : wrong.c_str());
+          std::printf("%s: %s (SDM %s)%s:%s\n", argv[a], test.name.c_str(), test.section.c_str(),
+                      steps ? ", by steps" : "", wrong.empty() ? " ok" : wrong.c_str());
         if (!wrong.empty()) {
           char text[4096];
           machine.cpu.dump(text, sizeof text);
           std::fputs(text, stdout);
         }
       }
-      r.at = next;
-    }
   }
   std::printf("%u passed, %u failed\n", passed, failed);
   return failed || !passed || !FormCoverage::get().save("system");
