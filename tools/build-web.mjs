@@ -1,6 +1,6 @@
 // Bundles the Node command and the page with esbuild, and puts what they load at run time beside them:
-//   build/web/oriel.mjs     the Node command
-//   build/web/page/         the page: index.html, page.js and page.css, worker.js, oriel.wasm, the firmware
+//   build/web/oriel.mjs     the Node command, with compile_worker.mjs
+//   build/web/page/         the page: index.html, page.js and page.css, worker.js, compile_worker.js, oriel.wasm, the firmware
 // @ts-check
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -67,7 +67,7 @@ const common = {
 const bundles = [
   {
     ...common,
-    entryPoints: { oriel: "web/src/node/main.ts" },
+    entryPoints: { oriel: "web/src/node/main.ts", compile_worker: "web/src/node/compile_worker.ts" },
     outdir: OUT,
     platform: "node",
     outExtension: { ".js": ".mjs" },
@@ -80,6 +80,7 @@ const bundles = [
       { in: "web/src/page/page.ts", out: "page" },
       { in: "web/src/page/page.css", out: "page" },
       { in: "web/src/worker/worker.ts", out: "worker" },
+      { in: "web/src/worker/compile_worker.ts", out: "compile_worker" },
     ],
     outdir: PAGE,
     platform: "browser",

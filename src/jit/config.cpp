@@ -31,6 +31,7 @@ constexpr Limit kLimits[] = {
     {"maxWait", set<&Config::max_wait>},
     {"cacheBytes", set<&Config::cache_bytes>},
     {"cacheUnits", set<&Config::cache_units>},
+    {"worker", set<&Config::worker>},
     {"verify", set<&Config::verify>},
     {"plant", set<&Config::plant>},
 #define PASS(NAME) {#NAME, set<&Config::NAME>},

@@ -16,6 +16,7 @@ struct Config {
   u64 max_wait = 500'000;            // retired instructions that a hot block waits for others to be compiled with it
   u64 cache_bytes = u64{256} << 20;  // what compiled modules may cost the engine, as estimated
   u32 cache_units = 100'000;         // at most kMostUnits
+  bool worker = true;                // modules are compiled on another thread, where the host has one for it
   bool chain = true;                 // units go on to one another by tail calls, where the engine has them
   bool verify = false;               // Host::compiled_ran() after each unit
   u32 plant = 0;                     // a mistake for tests of that: a Plant

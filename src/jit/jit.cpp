@@ -18,6 +18,10 @@ constexpr u32 kPatience = 1000, kSoon = 4;
 constexpr u32 kMostFails = 50;
 // So many instructions apart, ranges that cannot be probed at once are no reason to give that up.
 constexpr u64 kFailDistance = 50'000;
+// The CPU's thread makes no more guest instructions into WebAssembly at a time: it takes some milliseconds.
+constexpr u32 kBatchInsns = 1500;
+// What another thread has yet to compile is at most so many modules, and so many batches wait for that.
+constexpr u32 kMostAwaited = 8, kMostBatches = 4;
 // A loop that is verified is left so often.
 constexpr u64 kVerifyInsns = 5'000;
 // What an engine holds for a module besides its code, and for each byte of WebAssembly (its own copy, the code of the
@@ -77,6 +81,7 @@ void Jit::note_hot(Block& b) {
     return;
   }
   b.heat = kPatience;
+  if (is_awaited(b.pa, b.mode) || pending_.size() >= usize{config_.batch} * kMostBatches) return;
   if (pending_.empty()) pending_since_ = c_.icount;
   pending_.push_back({b.pa, b.mode});
 }
@@ -86,20 +91,34 @@ Jit::Entry* Jit::entry_at(u64 pa, CodeMode mode, unsigned below) const {
   if (it == pages_.end()) return nullptr;
   Entry* best = nullptr;
   for (const auto& u : it->second)
-    if (u->mode == mode && u->tier < below && (!best || u->tier > best->unit->tier))
+    if (u->slot && u->mode == mode && u->tier < below && (!best || u->tier > best->unit->tier))
       for (Entry& e : u->entries)
         if (e.pa == pa) best = &e;
   return best;
 }
 
+template <class F>
+bool Jit::any_awaited(u64 pa, CodeMode mode, F f) const {
+  const auto it = awaited_ ? pages_.find(frame(pa)) : pages_.end();
+  return it != pages_.end() && std::any_of(it->second.begin(), it->second.end(),
+                                           [&](const auto& u) { return !u->slot && u->mode == mode && f(*u); });
+}
+
+bool Jit::is_awaited(u64 pa, CodeMode mode) const {
+  return any_awaited(pa, mode, [pa](const CompiledUnit& u) { return u.contains(pa, 1); });
+}
+
+bool Jit::is_awaited_entry(u64 pa, CodeMode mode) const {
+  return any_awaited(pa, mode, [pa](const CompiledUnit& u) {
+    return std::any_of(u.entries.begin(), u.entries.end(), [pa](const Entry& e) { return e.pa == pa; });
+  });
+}
+
 bool Jit::was_compiled(u64 pa, CodeMode mode) const {
   const auto it = pages_.find(frame(pa));
   if (it == pages_.end()) return false;
-  for (const auto& u : it->second)
-    if (u->mode == mode)
-      for (const auto& r : u->ranges)
-        if (r.first <= pa && pa <= r.last) return true;
-  return false;
+  return std::any_of(it->second.begin(), it->second.end(),
+                     [&](const auto& u) { return u->mode == mode && u->contains(pa, 1); });
 }
 
 std::unique_ptr<Unit> Jit::make_ir(const Hot& at) {
@@ -111,7 +130,7 @@ std::unique_ptr<Unit> Jit::make_ir(const Hot& at) {
     return page.host != nullptr;
   };
   around.target_of = [&](u64 pa) {
-    if (entry_at(pa, at.mode)) return Target::kElsewhere;
+    if (entry_at(pa, at.mode) || is_awaited_entry(pa, at.mode)) return Target::kElsewhere;
     const Block* b = c_.blocks->find_physical(pa, at.mode);
     return !b ? Target::kNever : is_pending(pa, at.mode) ? Target::kEntry : Target::kSeen;
   };
@@ -197,9 +216,12 @@ void Jit::compile_pending() {
   const u64 start = host_.monotonic_ns();
   Units units;
   std::vector<Body> bodies;
-  for (const Hot& at : pending_) {
+  u32 insns = 0;
+  usize done = 0;
+  for (; done < pending_.size() && insns < kBatchInsns; done++) {
+    const Hot at = pending_[done];
     Block* b = c_.blocks->find_physical(at.pa, at.mode);
-    if (!b || b->unit) continue;
+    if (!b || b->unit || is_awaited_entry(at.pa, at.mode)) continue;
     b->heat = kNever;  // if nothing comes of it
     // Another of this batch may have it as its entry.
     if (std::any_of(units.begin(), units.end(), [&](const auto& u) {
@@ -212,14 +234,22 @@ void Jit::compile_pending() {
       stats_.tier[0].refused++;
       continue;
     }
+    insns += static_cast<u32>(ir->insns.size());
     auto unit = make_unit(*ir, 1);
     bodies.push_back(make_body(*ir, *unit));
     units.push_back(std::move(unit));
   }
-  pending_.clear();
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(done));
+  pending_since_ = c_.icount;
   impatient_ = false;
-  if (!units.empty()) install(std::move(units), bodies);
-  stats_.tier[0].compile_ns += host_.monotonic_ns() - start;
+  if (!units.empty()) submit(std::move(units), bodies, {});
+  paused(1, start);
+}
+
+void Jit::paused(unsigned tier, u64 since) {
+  const u64 ns = host_.monotonic_ns() - since;
+  stats_.tier[tier - 1].compile_ns += ns;
+  stats_.longest_pause_ns = std::max(stats_.longest_pause_ns, ns);
 }
 
 void Jit::optimise() {
@@ -231,44 +261,96 @@ void Jit::optimise() {
   // Nothing is won where it would be the same again.
   if (!ir || ir->insns.size() <= old.insns) {
     stats_.tier[1].refused++;
-    stats_.tier[1].compile_ns += host_.monotonic_ns() - start;
+    paused(2, start);
     return;
   }
   Units units{make_unit(*ir, 2)};
   const std::vector<Body> bodies{make_body(*ir, *units[0])};
-  const auto made = units[0];
-  install(std::move(units), bodies);
-  // The jump cache may know older code there.
-  for (const Entry& e : made->entries)
-    c_.blocks->forget((page_of(lin) + static_cast<u64>(e.page) + (e.pa & kPageOff)) & c_.lin_mask);
-  stats_.tier[1].compile_ns += host_.monotonic_ns() - start;
+  std::vector<u64> older;
+  for (const Entry& e : units[0]->entries)
+    older.push_back((page_of(lin) + static_cast<u64>(e.page) + (e.pa & kPageOff)) & c_.lin_mask);
+  submit(std::move(units), bodies, std::move(older));
+  paused(2, start);
 }
 
-void Jit::install(Units units, const std::vector<Body>& bodies) {
+void Jit::submit(Units units, const std::vector<Body>& bodies, std::vector<u64> older) {
   const std::vector<u8> wasm = module_of(bodies, config_.chain);
+  const Compiled state = host_.compile(wasm.data(), wasm.size(), ++last_number_, config_.worker);
+  if (state == Compiled::kNever) return;
   auto module = std::make_unique<Module>();
-  for (usize n = 0; n < bodies.size(); n++) {
-    module->slots.push_back(free_slots_.empty() ? 0 : free_slots_.back());
-    if (!free_slots_.empty()) free_slots_.pop_back();
-  }
-  if (!host_.compile(wasm.data(), wasm.size(), module->slots.data(), static_cast<u32>(bodies.size()))) {
-    for (u32 slot : module->slots)
-      if (slot) free_slots_.push_back(slot);
-    return;
-  }
-  module->live = units.size();
+  module->number = last_number_;
+  module->tier = units[0]->tier;
+  module->older = std::move(older);
+  module->live = module->units = static_cast<u32>(units.size());
   module->bytes = kModuleBytes + wasm.size() * kBytesPerByte;
   module->used = epoch_;
   used_bytes_ += module->bytes;
-  used_units_ += static_cast<u32>(units.size());
-  Stats::Tier& stats = stats_.tier[units[0]->tier - 1];
+  used_units_ += module->units;
+  Stats::Tier& stats = stats_.tier[module->tier - 1];
   stats.units += units.size();
   stats.wasm_bytes += wasm.size();
   stats.modules++;
+  for (const auto& u : units) {
+    u->module = module.get();
+    note_code(*u);
+    for (const CodePage& page : u->pages) {
+      Units& list = pages_[frame(page.pa)];
+      if (list.empty() || list.back() != u) list.push_back(u);  // a page may be mapped in it twice
+    }
+  }
+  module->awaiting = std::move(units);
+  modules_.push_back(std::move(module));
+  if (state == Compiled::kNow)
+    install(*modules_.back());
+  else
+    awaited_++;
+  make_room();
+}
+
+void Jit::compiled(u32 number, bool ok, u64 ns) {
+  const u64 start = host_.monotonic_ns();
+  awaited_--;
+  const auto it =
+      std::find_if(modules_.begin(), modules_.end(), [number](const auto& m) { return m->number == number; });
+  if (it == modules_.end()) return;  // all of it has been dropped
+  Module& m = **it;
+  const u8 tier = m.tier;
+  stats_.tier[tier - 1].worker_ns += ns;
+  if (ok)
+    install(m);
+  else
+    give_up(m);
+  paused(tier, start);
+}
+
+// What waits for a module that there will not be goes on without.
+void Jit::give_up(Module& m) {
+  const Units units = std::move(m.awaiting);
+  for (const auto& u : units) {
+    if (u->dropped) continue;
+    drop(*u);
+    for (const Entry& e : u->entries)
+      if (Block* b = c_.blocks->find_physical(e.pa, u->mode); b && !b->unit) b->heat = kNever;
+  }
+}
+
+void Jit::install(Module& m) {
+  for (usize n = 0; n < m.awaiting.size(); n++) {
+    m.slots.push_back(free_slots_.empty() ? 0 : free_slots_.back());
+    if (!free_slots_.empty()) free_slots_.pop_back();
+  }
+  if (!host_.install(m.number, m.slots.data(), static_cast<u32>(m.slots.size()))) {
+    for (u32 slot : m.slots)
+      if (slot) free_slots_.push_back(slot);
+    m.slots.clear();
+    return give_up(m);
+  }
+  const Units units = std::move(m.awaiting);
   for (usize n = 0; n < units.size(); n++) {
     CompiledUnit* u = units[n].get();
-    u->slot = module->slots[n];
-    u->module = module.get();
+    u->slot = m.slots[n];
+    if (u->dropped) continue;  // stale
+    stats_.installs++;
     by_slot_[u->slot] = u;
     for (usize k = 0; k < u->entries.size(); k++) {
       Entry& e = u->entries[k];
@@ -277,14 +359,8 @@ void Jit::install(Units units, const std::vector<Body>& bodies) {
       if (b && b->pa2 == BlockCache::kNoPage && (!b->unit || static_cast<Entry*>(b->unit)->unit->tier < u->tier))
         attach(e, *b);
     }
-    note_code(*u);
-    for (const CodePage& page : u->pages) {
-      Units& list = pages_[frame(page.pa)];
-      if (list.empty() || list.back() != units[n]) list.push_back(units[n]);  // a page may be mapped in it twice
-    }
   }
-  modules_.push_back(std::move(module));
-  make_room();
+  for (u64 lin : m.older) c_.blocks->forget(lin);
 }
 
 template <class F>
@@ -325,9 +401,13 @@ void Jit::blocks_flushed() {
 // Takes it out of the lists of its pages.
 void Jit::drop(CompiledUnit& unit) {
   auto u = unit.shared_from_this();
+  u->dropped = true;
+  if (!u->slot) stats_.stale++;
   for (const CodePage& page : u->pages)
     if (const auto it = pages_.find(frame(page.pa)); it != pages_.end()) std::erase(it->second, u);
   for (Entry& e : u->entries) {
+    if (Block* waits = u->slot ? nullptr : c_.blocks->find_physical(e.pa, u->mode); waits && !waits->unit)
+      waits->heat = config_.threshold;
     if (!e.block) continue;
     e.block->unit = nullptr;
     e.block->heat = config_.threshold;
@@ -342,12 +422,10 @@ void Jit::drop(CompiledUnit& unit) {
 u64 Jit::code_written(u64 pa, u32 n) {
   const auto it = pages_.find(frame(pa));
   if (it == pages_.end()) return 0;
-  const u64 last = pa + n - 1;
   std::vector<CompiledUnit*> hit;
   u64 lines = 0;
   for (const auto& u : it->second) {
-    if (std::any_of(u->ranges.begin(), u->ranges.end(),
-                    [&](const auto& r) { return r.first <= last && pa <= r.last; })) {
+    if (u->contains(pa, n)) {
       hit.push_back(u.get());
       continue;
     }
@@ -381,7 +459,7 @@ void Jit::free_dropped() {
     host_.release(m->slots.data(), static_cast<u32>(m->slots.size()));
     free_slots_.insert(free_slots_.end(), m->slots.begin(), m->slots.end());
     used_bytes_ -= m->bytes;
-    used_units_ -= static_cast<u32>(m->slots.size());
+    used_units_ -= m->units;
     for (u32 slot : m->slots) by_slot_.erase(slot);
     return true;
   });
@@ -402,14 +480,14 @@ void Jit::make_room() {
   marking_ = false;
   std::vector<Module*> order;
   for (const auto& m : modules_)
-    if (m->live && m != modules_.back()) order.push_back(m.get());
+    if (m->live && m->awaiting.empty() && m != modules_.back()) order.push_back(m.get());
   std::sort(order.begin(), order.end(), [](const Module* a, const Module* b) { return a->used < b->used; });
   u64 bytes = 0, units = 0;
   for (Module* m : order) {
     if (used_bytes_ - bytes <= config_.cache_bytes / 4 * 3 && used_units_ - units <= u64{config_.cache_units} * 3 / 4)
       break;
     bytes += m->bytes;
-    units += m->slots.size();
+    units += m->units;
     m->evicted = true;
   }
   stats_.evictions += units;
@@ -493,7 +571,7 @@ std::string Jit::unit_text() const { return ran_last_ ? ran_last_->text : ""; }
 CompiledCode::Ran Jit::run(Block& first, u64 limit) {
   free_dropped();
   if (!first.unit) note_hot(first);
-  if (!pending_.empty() &&
+  if (!pending_.empty() && awaited_ < kMostAwaited &&
       (impatient_ || pending_.size() >= config_.batch || c_.icount - pending_since_ > config_.max_wait))
     compile_pending();
   if (!first.unit) return Ran::kGo;

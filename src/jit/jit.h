@@ -6,6 +6,7 @@
 // the jump cache of tier 0 knows the way, else through run().
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
@@ -41,6 +42,9 @@ class Jit final : public CompiledCode {
   void blocks_flushed() override;
   void all_dropped() override;
 
+  // What Host::compile() made another thread do has been done, or could not be, in `ns` of that thread's time.
+  void compiled(u32 number, bool ok, u64 ns);
+
   // Called by compiled code (emit.h: Import).
   u32 fill(u64 lin, u32 what);
   u32 step(Site* site, u64 page);
@@ -57,14 +61,20 @@ class Jit final : public CompiledCode {
   std::string unit_text() const;  // IR of the unit that ran last, where Config::verify keeps it
 
  private:
+  struct CompiledUnit;
+  using Units = std::vector<std::shared_ptr<CompiledUnit>>;
   struct Module {
-    std::vector<u32> slots;
-    usize live = 0;        // units not dropped
+    u32 number;              // Host::compile()'s
+    u8 tier;                 // of its units
+    Units awaiting;          // its units, until it is compiled
+    std::vector<u64> older;  // linear addresses for which the jump cache may know other code than its
+    std::vector<u32> slots;  // once it is installed
+    u32 units = 0;
+    u32 live = 0;          // units not dropped
     bool evicted = false;  // its units are being dropped
     u64 bytes = 0;         // what it costs the engine
     u64 used = 0;          // epoch in which a unit of it was looked up last
   };
-  struct CompiledUnit;
   struct Entry {
     u64 pa;
     s64 page;  // the distance of its page from the unit's first
@@ -75,11 +85,12 @@ class Jit final : public CompiledCode {
   struct CompiledUnit : std::enable_shared_from_this<CompiledUnit> {
     std::vector<CodePage> pages;
     CodeMode mode;
-    u8 tier;  // 1 or 2
-    u32 slot;
+    u8 tier;       // 1 or 2
+    u32 slot = 0;  // while it is not installed
     // Where it has several pages: they are where it needs them, the first at linear address `base`, while Cpu::code_key
     // is `key`. Compiled code looks at both.
     u64 base = 0, key = ~u64{0};
+    bool dropped = false;
     u32 insns = 0;
     u32 countdown = 0;        // compiled code counts its entries
     u32 group_fails = 0;      // how often accesses that share a probe could not, since
@@ -92,9 +103,13 @@ class Jit final : public CompiledCode {
       u64 first, last;
     };
     std::vector<Range> ranges;  // of code bytes, physical, each within a page
-    std::string text;           // its IR, with Config::verify
+    // Any of these bytes.
+    bool contains(u64 pa, u32 n) const {
+      return std::any_of(ranges.begin(), ranges.end(),
+                         [&](const Range& r) { return r.first < pa + n && pa <= r.last; });
+    }
+    std::string text;  // its IR, with Config::verify
   };
-  using Units = std::vector<std::shared_ptr<CompiledUnit>>;
   struct Hot {
     u64 pa;
     CodeMode mode;
@@ -112,7 +127,11 @@ class Jit final : public CompiledCode {
   void parted();
   bool is_pending(u64 pa, CodeMode mode) const;
   void compile_pending();
-  void install(Units units, const std::vector<Body>& bodies);
+  // Has units compiled, all of one tier.
+  void submit(Units units, const std::vector<Body>& bodies, std::vector<u64> older);
+  void install(Module& m);
+  void give_up(Module& m);
+  void paused(unsigned tier, u64 since);
   // The IR of what begins at an address, ready to be emitted; null if nothing can be compiled there.
   std::unique_ptr<Unit> make_ir(const Hot& at);
   // The same for tier 2, at rip: over all pages that can be looked at now, and whatever units there are.
@@ -122,6 +141,11 @@ class Jit final : public CompiledCode {
   Body make_body(const Unit& ir, CompiledUnit& u);
   // The best entry there; `below`: of a tier below that.
   Entry* entry_at(u64 pa, CodeMode mode, unsigned below = 3) const;
+  // Whether a unit that is not installed yet has it as an entry, or anywhere.
+  bool is_awaited_entry(u64 pa, CodeMode mode) const;
+  bool is_awaited(u64 pa, CodeMode mode) const;
+  template <class F>
+  bool any_awaited(u64 pa, CodeMode mode, F f) const;
   bool was_compiled(u64 pa, CodeMode mode) const;
   // The flags as compiled code left them, into Cpu.
   void take_flags();
@@ -148,7 +172,9 @@ class Jit final : public CompiledCode {
   std::unordered_map<u32, Units> pages_;  // by physical page: the units with code in it
   std::unordered_map<u32, CompiledUnit*> by_slot_;
   std::vector<std::unique_ptr<Module>> modules_;
-  Units dropped_;  // one of them may be running
+  u32 last_number_ = 0;  // of a module
+  u32 awaited_ = 0;      // answers that compiled() has yet to get
+  Units dropped_;                      // one of them may be running
   std::vector<u32> free_slots_;
   std::unordered_set<u64> ungrouped_;  // physical addresses of entries whose units do not share probes
   u64 used_bytes_ = 0;

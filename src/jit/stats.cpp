@@ -10,6 +10,7 @@ namespace {
 std::string tier_json(const Stats::Tier& t) {
   return Json()
       .number("compile_time_ns_total", t.compile_ns)
+      .number("worker_time_ns_total", t.worker_ns)
       .number("units_compiled_total", t.units)
       .number("blocks_compiled_total", t.blocks)
       .number("instructions_compiled_total", t.insns)
@@ -29,7 +30,8 @@ std::string to_json(const Stats& s) {
       .number("used_units", s.used_units)
       .number("lookup_hit_total", s.lookup_hits)
       .number("lookup_miss_total", s.lookup_misses)
-      .number("installs_total", s.both(&Stats::Tier::units))
+      .number("installs_total", s.installs)
+      .number("stale_rejects_total", s.stale)
       .number("evictions_total", s.evictions)
       .number("invalidations_total", s.invalidations);
   for (const auto& [count, form] : s.steps_by_form) steps.number(form, count);
@@ -37,6 +39,7 @@ std::string to_json(const Stats& s) {
     passes.raw(kPasses[n].name, Json().number("time_ns_total", s.pass_ns[n]).str());
   return j.raw("tier1", tier_json(s.tier[0]))
       .raw("tier2", tier_json(s.tier[1]))
+      .number("compile_pause_longest_ns", s.longest_pause_ns)
       .raw("pass", passes.str())
       .raw("cache", cache.str())
       .number("instructions_total", s.retired)

@@ -1,10 +1,11 @@
 // The same deterministic boot passes through the same states under both hosts, and with hot code compiled.
 // @ts-check
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
 
-import { FULL, GUESTS, oriel } from "../harness.mjs";
+import { FULL, GUESTS, oriel, temporary } from "../harness.mjs";
 
 /** @param {string} kernel */
 function linux(kernel) {
@@ -13,8 +14,8 @@ function linux(kernel) {
 }
 const MEMTEST = ["--kernel", path.join(GUESTS, "memtest64.bin"), "--memory", "64"];
 
-/** Tier 1 alone, and wide units wherever there is a unit. */
-const TIERS = ["threshold2=0", "threshold=1,threshold2=1"];
+/** Tier 1 alone, and wide units wherever there is a unit, all of them at once. */
+const TIERS = ["threshold2=0", "worker=0,threshold=1,threshold2=1"];
 
 /** How far, in millions of instructions: for Linux to its start, as decompression ends at some 2,300 (686) and 4,500
  * (amd64). `more`: other limits of compilation than the usual ones.
@@ -27,10 +28,11 @@ const BOOTS = [
 
 for (const { name, guest, millions, every, full, more, says } of BOOTS) {
   const skip = full && !FULL ? "only with --full" : false;
-  test(`${name}: the hashes of ${millions} million instructions`, { skip }, async () => {
+  test(`${name}: the hashes of ${millions} million instructions`, { skip }, async (t) => {
     const limits = ["--deterministic", "--hash-every", `${every}000000`, "--max-instructions", `${millions}000000`];
+    const stats = path.join(temporary(t), "stats.json");
     const run = (/** @type {import("../harness.mjs").HostName} */ host, /** @type {string} */ jit) =>
-      oriel(host, ["run", ...guest, ...limits, "--jit", jit], { seconds: 3000 });
+      oriel(host, ["run", ...guest, ...limits, "--jit", jit, ...(jit === "on" ? ["--stats", `json:${stats}`] : [])], { seconds: 3000 });
     const [native, ...others] = await Promise.all([run("native", "off"), run("node", "off"), ...["on", ...more].map((jit) => run("node", jit))]);
     const hashes = native.stderr.match(/^hash [0-9]+ [0-9a-f]{16}$/gm) ?? [];
     assert.equal(hashes.length, millions / every);
@@ -39,6 +41,8 @@ for (const { name, guest, millions, every, full, more, says } of BOOTS) {
       assert.equal(stderr, native.stderr);
       assert.equal(stdout, native.stdout);
     }
+    const { tier1, cache } = JSON.parse(fs.readFileSync(stats, "utf8")).machine.jit;
+    assert.ok(cache.installs_total > 0 && tier1.worker_time_ns_total > 0, "compiled on another thread");
     if (says) assert.match(native.stdout, says);
   });
 }

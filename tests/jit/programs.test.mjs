@@ -25,7 +25,7 @@ for (const mix of MIXES) {
       // What changes is compiled again and again, which takes long.
       for (let seed = 1; seed <= (mix === "code" && !FULL ? 2 : SEEDS); seed++) {
         // Tight limits take long: without --full one program of each kind, in turns.
-        const tight = seed > 1 ? [] : [LIMITS[bits === 32 ? 1 : 2] ?? ""];
+        const tight = seed > 1 ? [] : [LIMITS[1] ?? "", LIMITS[bits === 32 ? 2 : 3] ?? ""];
         const usual = mix === "code" ? "threshold=5,batch=2" : "on"; // what changes is seldom hot
         await check(generate(seed, bits, mix), t, FULL ? [...LIMITS, usual] : [usual, ...tight]);
       }

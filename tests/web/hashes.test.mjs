@@ -39,6 +39,7 @@ async function inPage(files, options, seconds) {
   const stats = /** @type {any} */ (await p.page.evaluate(() => window.oriel.stats()));
   assert.deepEqual(p.failures, []);
   await p.close();
+  assert.ok(stats.jit.tier1.worker_time_ns_total > 0, "compiled on another thread");
   return { hashes, compiled: stats.jit.instructions_total };
 }
 

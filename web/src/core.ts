@@ -3,6 +3,8 @@
 
 /** What a host supplies to the core. Views passed in are into the machine's memory: copy what is kept. */
 export interface CoreHost {
+  /** Compiles the guest's code while the machine runs; without it, the machine waits for that. */
+  readonly compiler?: Compiler | undefined;
   /** Monotonic host time, for the normal (not deterministic) clock. */
   nowNs(): number;
   /** Seconds since 1970 UTC, for the RTC at power-on. */
@@ -16,6 +18,14 @@ export interface CoreHost {
   /** With the limit verify=1: compiled code came from one count of instructions to another, and left registers with this
    * hash. */
   compiledRan?(from: number, to: number, registers: number): void;
+}
+
+/** Another thread that compiles WebAssembly (compiler.ts). */
+export interface Compiler {
+  /** Whether it takes work: not any more once it has failed. */
+  readonly alive: boolean;
+  /** `done`: what came of it (undefined: nothing), and in how many milliseconds; called between runs of the machine. */
+  compile(bytes: Uint8Array, done: (module: WebAssembly.Module | undefined, ms: number) => void): void;
 }
 
 /** The bytes of an image. Synchronous; false is an I/O error. */
@@ -172,11 +182,12 @@ export interface Exports {
   oriel_bench_measured(): number;
   oriel_bench_row(): number;
   oriel_bench_json(host: number, n: number): number;
+  oriel_jit_compiled(number: number, ok: number, ns: number): void;
   __indirect_function_table: WebAssembly.Table;
 }
 
-/** What compiled code imports (src/jit/wasm/emit.h), by the names of the core's exports. */
-const JIT_IMPORTS = ["fill", "step", "condition", "commit", "simd", "x87_add", "x87_mul", "x87_div", "x87_load", "x87_store", "x87_compare"] as const;
+/** What compiled code imports (src/jit/wasm/emit.h) besides "m", the memory, and "go", by the names of the core's exports. */
+export const JIT_IMPORTS = ["fill", "step", "condition", "commit", "simd", "x87_add", "x87_mul", "x87_div", "x87_load", "x87_store", "x87_compare"] as const;
 
 // Numbered as in wasm_host.cpp.
 const CONFIG_NUMBER = {
@@ -200,14 +211,18 @@ export const DETERMINISTIC_SLICE = 250_000;
 /** Serial input goes through one buffer of this size; what does not fit waits in the host. */
 const INPUT_BUFFER = 4096;
 
-/** What the core has compiled goes into its table of functions (src/host/host.h: compile, provide, release). */
+/** Host::compile()'s answers. */
+const COMPILED = { never: 0, now: 1, later: 2 } as const;
+
+/** What the core has compiled goes into its table of functions (src/host/host.h: compile, install, provide, release). */
 class CodeInstaller {
+  private readonly modules = new Map<number, WebAssembly.Module>();
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, WebAssembly.ImportValue>;
 
   constructor(
     private readonly exports: Exports,
-    private readonly log: CoreHost["log"],
+    private readonly host: CoreHost,
   ) {
     this.table = exports.__indirect_function_table;
     this.imports = { m: exports.memory };
@@ -215,13 +230,11 @@ class CodeInstaller {
     for (const name of JIT_IMPORTS) this.imports[name] = functions[`oriel_jit_${name}`] as WebAssembly.ImportValue;
   }
 
-  private instantiate(bytes: Uint8Array, imports: Record<string, WebAssembly.ImportValue>): WebAssembly.Exports {
-    return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { o: imports }).exports;
-  }
 
   provide(bytes: Uint8Array): number {
     if (!WebAssembly.validate(bytes as BufferSource)) return 0; // an engine without tail calls
-    Object.assign(this.imports, this.instantiate(bytes, { ...this.imports, t: this.table }));
+    const module = new WebAssembly.Module(bytes as BufferSource);
+    Object.assign(this.imports, new WebAssembly.Instance(module, { o: { ...this.imports, t: this.table } }).exports);
     return 1;
   }
 
@@ -229,15 +242,39 @@ class CodeInstaller {
     return new Uint32Array(this.exports.memory.buffer, at >>> 0, count);
   }
 
-  compile(bytes: Uint8Array, at: number, count: number): number {
-    let functions: WebAssembly.Exports;
+  /** An engine may run out of memory for code: tier 0 goes on. Anything else is a mistake of ours, to be seen. */
+  private attempt<T>(make: () => T): T | undefined {
     try {
-      functions = this.instantiate(bytes, this.imports);
+      return make();
     } catch (error) {
-      // An engine may run out of memory for code: tier 0 goes on. Anything else is a mistake of ours, to be seen.
-      this.log(LogLevel.Error, `code for the guest was not compiled: ${String(error)}`);
-      return 0;
+      this.host.log(LogLevel.Error, `code for the guest was not compiled: ${String(error)}`);
+      return undefined;
     }
+  }
+
+  compile(bytes: Uint8Array, number: number, mayWait: boolean): number {
+    const { compiler } = this.host;
+    if (mayWait && compiler?.alive) {
+      const copy = bytes.slice();
+      compiler.compile(copy, (made, ms) => {
+        const module = made ?? this.attempt(() => new WebAssembly.Module(copy));
+        if (module) this.modules.set(number, module);
+        this.exports.oriel_jit_compiled(number, Number(module !== undefined), ms * 1e6);
+        this.modules.delete(number);
+      });
+      return COMPILED.later;
+    }
+    const module = this.attempt(() => new WebAssembly.Module(bytes as BufferSource));
+    if (!module) return COMPILED.never;
+    this.modules.set(number, module);
+    return COMPILED.now;
+  }
+
+  install(number: number, at: number, count: number): number {
+    const module = this.modules.get(number);
+    this.modules.delete(number);
+    const functions = module && this.attempt(() => new WebAssembly.Instance(module, { o: this.imports }).exports);
+    if (!functions) return 0;
     const slots = this.slots(at, count);
     const missing = slots.filter((s) => s === 0).length;
     let next = missing ? this.table.grow(missing) : 0;
@@ -278,7 +315,9 @@ export async function instantiate(
     block_write: (handle: number, offset: number, p: number, n: number) =>
       Number(stores[handle]?.write(offset, view(p, n)) ?? false),
     block_flush: (handle: number) => Number(stores[handle]?.flush() ?? false),
-    compile: (p: number, n: number, slots: number, count: number) => installer?.compile(view(p, n), slots, count) ?? 0,
+    compile: (p: number, n: number, number: number, mayWait: number) =>
+      installer?.compile(view(p, n), number, mayWait !== 0) ?? COMPILED.never,
+    install: (number: number, slots: number, count: number) => installer?.install(number, slots, count) ?? 0,
     provide: (p: number, n: number) => installer?.provide(view(p, n)) ?? 0,
     release: (slots: number, count: number) => installer?.release(slots, count),
     compiled_ran: (from: number, to: number, registers: number) => host.compiledRan?.(from, to, registers),
@@ -287,7 +326,7 @@ export async function instantiate(
   const instance = await WebAssembly.instantiate(module, { oriel: imports });
   const exports = instance.exports as unknown as Exports;
   memory = exports.memory;
-  installer = new CodeInstaller(exports, (level, text) => host.log(level, text));
+  installer = new CodeInstaller(exports, host);
   exports._initialize();
   return exports;
 }

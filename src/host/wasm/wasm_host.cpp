@@ -31,9 +31,10 @@ class WasmHost final : public Host {
     if (port == 0 && script) script->serial_output(data, n);
   }
   void debug_output(u8 byte) override { imports::debug_output(byte); }
-  bool compile(const u8* module, usize n, u32* slots, u32 count) override {
-    return imports::compile(module, n, slots, count) != 0;
+  Compiled compile(const u8* module, usize n, u32 number, bool may_wait) override {
+    return static_cast<Compiled>(imports::compile(module, n, number, may_wait));
   }
+  bool install(u32 number, u32* slots, u32 count) override { return imports::install(number, slots, count) != 0; }
   bool provide(const u8* module, usize n) override { return imports::provide(module, n) != 0; }
   void release(const u32* slots, u32 count) override { imports::release(slots, count); }
   void compiled_ran(u64 from, u64 to, u64 registers) override {
@@ -270,6 +271,11 @@ ORIEL_EXPORT(jit_x87_load) u32 jit_x87_load(Fpu& f, u32 what, u32 st, void* oper
   return compiler->x87_load(what, jit::x87_register(f, st), operand);
 }
 #undef X87
+
+// Jit::compiled().
+ORIEL_EXPORT(jit_compiled) void jit_compiled(u32 number, u32 ok, double ns) {
+  compiler->compiled(number, ok != 0, static_cast<u64>(ns));
+}
 
 // ---- The script, when there is one ------------------------------------------------------------------
 

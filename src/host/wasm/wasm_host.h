@@ -20,8 +20,9 @@ ORIEL_IMPORT(block_read) u32 block_read(u32 handle, double offset, void* buf, us
 ORIEL_IMPORT(block_write) u32 block_write(u32 handle, double offset, const void* buf, usize n);
 ORIEL_IMPORT(block_flush) u32 block_flush(u32 handle);
 
-// Host::compile().
-ORIEL_IMPORT(compile) u32 compile(const u8* module, usize n, u32* slots, u32 count);
+// Host::compile(), install(), ...
+ORIEL_IMPORT(compile) u32 compile(const u8* module, usize n, u32 number, u32 may_wait);
+ORIEL_IMPORT(install) u32 install(u32 number, u32* slots, u32 count);
 ORIEL_IMPORT(provide) u32 provide(const u8* module, usize n);
 ORIEL_IMPORT(release) void release(const u32* slots, u32 count);
 // Host::compiled_ran().

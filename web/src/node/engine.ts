@@ -1,6 +1,8 @@
 // V8 as the core needs it.
 import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
 
+import { CompilerThread, type Thread } from "../compiler.ts";
 import { readWhole } from "./files.ts";
 
 /**
@@ -13,4 +15,22 @@ export async function compileCore(path: string): Promise<WebAssembly.Module> {
   setFlagsFromString("--experimental-wasm-branch-hinting");
   setFlagsFromString("--wasm-tiering-budget=15000000");
   return module;
+}
+
+function startThread(): Thread {
+  const worker = new Worker(new URL("./compile_worker.mjs", import.meta.url));
+  worker.unref();
+  return {
+    postMessage: (task) => worker.postMessage(task),
+    receive: (take) => void worker.on("message", take),
+    lost: (tell) => {
+      worker.on("error", (error) => tell(error.message));
+      worker.on("messageerror", (error) => tell(error.message));
+      worker.on("exit", (code) => tell(`exit status ${code}`));
+    },
+  };
+}
+
+export function compilerThread(complain: (text: string) => void): CompilerThread {
+  return new CompilerThread(startThread, complain);
 }

@@ -14,14 +14,14 @@ import {
   type DiskSlot,
   type MachineConfig,
 } from "../core.ts";
-import { compileCore } from "./engine.ts";
+import { compileCore, compilerThread } from "./engine.ts";
 import { checkOutput, ImageFile, openOutput, readInput, readWhole, writeWhole } from "./files.ts";
 import { EXIT, UsageError, type RunOptions } from "./options.ts";
 import { pngOfScreen } from "./png.ts";
 import { ByteSink, TerminalInput } from "./terminal.ts";
 import { Difference, Verifier } from "./verify.ts";
 
-const VERIFY = "verify=1,chain=0";
+const VERIFY = "verify=1,chain=0,worker=0";
 const SLICE_NS = 15e6;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
@@ -67,7 +67,7 @@ function readInputs(o: RunOptions): Omit<MachineConfig, keyof OpenedConfig> {
     memoryBytes: o.memoryMib * 2 ** 20,
     deterministic: o.deterministic,
     nsPerInsn: o.nsPerInsn,
-    // Each unit is looked at by itself, unless chains are asked for.
+    // Each unit is looked at by itself, and each run is as the one before, unless other limits are asked for.
     jit: !o.verifyJit ? o.jit : o.jit === "on" ? VERIFY : `${VERIFY},${o.jit}`,
     bios: readInput(o.bios),
     vgabios: readInput(o.vgabios),
@@ -128,6 +128,7 @@ class Run {
 
   private host(): CoreHost {
     return {
+      compiler: compilerThread((text) => process.stderr.write(`oriel: ${text}\n`)),
       nowNs: () => performance.now() * 1e6,
       wallClockSeconds: () => Date.now() / 1000,
       log: (level, text) => {

@@ -1,6 +1,7 @@
 // The CPU worker: runs the machine in slices. Between two slices it takes the page's messages; when the guest
 // is idle it sleeps until the guest's next timer or the next message.
 import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, type CoreHost } from "../core.ts";
+import { CompilerThread, type Thread } from "../compiler.ts";
 import type { FromWorker, GuestConfig, KeyEventMessage, NamedBlob, RunState, ToWorker } from "../protocol.ts";
 import { BlobStore } from "./blob_store.ts";
 
@@ -15,6 +16,20 @@ const scope = self as unknown as DedicatedWorkerGlobalScope;
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   scope.postMessage(message, transfer);
+}
+
+function startCompiling(): Thread {
+  const worker = new Worker("compile_worker.js", { type: "module" });
+  return {
+    postMessage: (task) => worker.postMessage(task),
+    receive: (take) => {
+      worker.onmessage = (event: MessageEvent<Parameters<typeof take>[0]>) => take(event.data);
+    },
+    lost: (tell) => {
+      worker.onerror = (event) => tell(event.message || "compile_worker.js cannot be loaded");
+      worker.onmessageerror = () => tell("a module does not pass from thread to thread");
+    },
+  };
 }
 
 interface MouseEventMessage {
@@ -93,6 +108,7 @@ class CpuWorker {
 
   private host(): CoreHost {
     return {
+      compiler: new CompilerThread(startCompiling, (text) => console.warn(text)),
       nowNs: () => performance.now() * 1e6,
       wallClockSeconds: () => Date.now() / 1000,
       log: (level, text) => {
