@@ -18,8 +18,8 @@ constexpr u32 kPatience = 1000, kSoon = 4;
 constexpr u32 kMostFails = 50;
 // So many instructions apart, ranges that cannot be probed at once are no reason to give that up.
 constexpr u64 kFailDistance = 50'000;
-// The CPU's thread makes no more guest instructions into WebAssembly at a time: it takes some milliseconds.
-constexpr u32 kBatchInsns = 1500;
+// So many guest instructions, and the rest of a unit, are made into WebAssembly at a time: a millisecond or two.
+constexpr u32 kBatchInsns = 400;
 // What another thread has yet to compile is at most so many modules, and so many batches wait for that.
 constexpr u32 kMostAwaited = 8, kMostBatches = 4;
 // A loop that is verified is left so often.

@@ -22,6 +22,7 @@ class Slow {
   /** @type {(() => void)[]} */
   due = [];
   asked = 0;
+  start() {}
   /** @param {Uint8Array} bytes @param {(module: WebAssembly.Module | undefined, ms: number) => void} done */
   compile(bytes, done) {
     this.asked++;

@@ -28,14 +28,14 @@ export class CompilerThread implements Compiler {
   private thread: Thread | undefined;
   private readonly waiting = new Map<number, (module: WebAssembly.Module | undefined, ms: number) => void>();
 
-  /** `start` is called when there is work. */
   constructor(
-    private readonly start: () => Thread,
+    private readonly makeThread: () => Thread,
     private readonly complain: (text: string) => void,
   ) {}
 
-  private started(): Thread {
-    const thread = this.start();
+  start(): void {
+    if (this.thread) return;
+    const thread = this.makeThread();
     thread.receive(({ id, module, ms }) => this.finish(id, module, ms));
     thread.lost((why) => {
       if (!this.alive) return;
@@ -43,13 +43,13 @@ export class CompilerThread implements Compiler {
       this.complain(`the compiling thread is lost, and the CPU's thread compiles what the guest runs: ${why}`);
       for (const id of [...this.waiting.keys()]) this.finish(id, undefined, 0);
     });
-    return thread;
+    this.thread = thread;
   }
 
   compile(bytes: Uint8Array, done: (module: WebAssembly.Module | undefined, ms: number) => void): void {
     this.waiting.set(++this.last, done);
-    this.thread ??= this.started();
-    this.thread.postMessage({ id: this.last, bytes });
+    this.start();
+    this.thread?.postMessage({ id: this.last, bytes });
   }
 
   private finish(id: number, module: WebAssembly.Module | undefined, ms: number): void {

@@ -22,6 +22,8 @@ export interface CoreHost {
 
 /** Another thread that compiles WebAssembly (compiler.ts). */
 export interface Compiler {
+  /** There will be work. */
+  start(): void;
   /** Whether it takes work: not any more once it has failed. */
   readonly alive: boolean;
   /** `done`: what came of it (undefined: nothing), and in how many milliseconds; called between runs of the machine. */
@@ -359,6 +361,7 @@ export class Core {
     const stores: ByteStore[] = [];
     const exports = await instantiate(module, host, stores);
     const core = new Core(exports, stores);
+    if (config.jit !== undefined) host.compiler?.start();
     core.configure(config);
     core.check(exports.oriel_config_memory());
     core.check(exports.oriel_create(), config.kernelName);
