@@ -174,7 +174,7 @@ class Jit final : public CompiledCode {
   std::vector<std::unique_ptr<Module>> modules_;
   u32 last_number_ = 0;  // of a module
   u32 awaited_ = 0;      // answers that compiled() has yet to get
-  Units dropped_;                      // one of them may be running
+  Units dropped_;        // one of them may be running
   std::vector<u32> free_slots_;
   std::unordered_set<u64> ungrouped_;  // physical addresses of entries whose units do not share probes
   u64 used_bytes_ = 0;
