@@ -51,6 +51,7 @@ class Jit final : public CompiledCode {
   u32 condition(u32 kind, u64 a, u64 b, u32 cc);
   u32 commit(u32 kind, u64 a, u64 b);
   V128 simd(u32 what, V128 a, V128 b);
+  u64 string(u32 what, u64 src, u64 dst, u64 count);
   u32 x87_arith(u32 what, F80& st, const void* operand);
   u32 x87_load(u32 what, F80& st, const void* operand);
   u32 x87_store(u32 what, const F80& st, void* to);

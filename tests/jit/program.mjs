@@ -282,15 +282,25 @@ export class Generator {
   string() {
     const { r } = this;
     const [di, si] = this.bits === 64 ? ["rdi", "rsi"] : ["edi", "esi"];
-    const op = r.pick(["movsb", "movsw", "movsd", "stosb", "stosw", "stosd", "lodsb", "lodsd", "cmpsb", "scasb", "scasd"]);
+    const kind = r.pick(["movs", "movs", "stos", "lods", "cmps", "scas"]);
+    const op = kind + r.pick(this.bits === 64 ? ["b", "w", "d", "q"] : ["b", "w", "d"]);
     const prefix = /^(cmps|scas)/.test(op) ? r.pick(["", "repe ", "repne "]) : r.pick(["", "rep "]);
     // Some run into what is not mapped, after whole pages.
     const far = r.chance(20);
-    const guard = this.guarded(`${prefix}${op}`).lines;
-    const lines = [`mov [saved], ${si}`, `mov [saved + 8], ${di}`, `mov ecx, ${r.below(far ? 12000 : 40)}`];
+    const segment = r.chance(3) && /movs|cmps|lods/.test(op) ? "fs " : "";
+    const address = r.chance(4) ? (this.bits === 64 ? "a32 " : "a16 ") : "";
+    const guard = this.guarded(`${segment}${address}${prefix}${op}`).lines;
+    const lines = [`mov [saved], ${si}`, `mov [saved + 8], ${di}`, `mov ecx, ${r.below(far ? 12000 : r.chance(20) ? 400 : 40)}`];
     if (far && r.chance(50)) lines.push(`mov ${di}, ${r.pick(["DATA + 100", "CONST", "DATA + MAPPED - 8192"])}`);
-    if (r.chance(30)) lines.push("std", `add ${di}, 4000`);
-    lines.push(...guard, "cld", `mov eax, ecx`, `mov ${di}, [saved + 8]`, `mov ${si}, [saved]`);
+    // Where the source is near the destination patterns repeat, and comparisons go on for long.
+    if (r.chance(40)) lines.push(`lea ${si}, [${di} + ${r.pick([-64, -17, -8, -4, -2, -1, 0, 1, 2, 3, 8, 16, 100])}]`);
+    if (r.chance(10)) lines.push(`lea ${si}, [${di} + CONST - DATA + ${r.below(40) - 20}]`);
+    if (kind === "scas" && r.chance(50)) lines.push(`mov ${this.bits === 64 ? "rax" : "eax"}, [${di}${r.chance(50) ? ` + ${r.below(100)}` : ""}]`);
+    if (r.chance(30)) lines.push("std", `add ${di}, 4000`, ...(r.chance(50) ? [`lea ${si}, [${di} + ${r.below(40) - 20}]`] : []));
+    lines.push(...guard, "cld");
+    if (r.chance(30)) lines.push(`set${r.pick(CC)} dl`);
+    lines.push(`mov ${r.pick(["eax", "edx"])}, ecx`, ...(r.chance(30) ? [`sub ${di}, ${si}`, `add edx, ${di === "rdi" ? "edi" : di}`] : []));
+    lines.push(`mov ${di}, [saved + 8]`, `mov ${si}, [saved]`);
     return { lines };
   }
 
@@ -312,6 +322,7 @@ export class Generator {
         end: [`dec dword [${top}]`, `jnz ${l}`, `pop ${this.word()}`],
       };
     }
+    if (this.mix === "string") return kind < 50 ? this.string() : kind < 55 ? this.simd() : this.integer();
     if (this.mix === "code") {
       if (kind < 40) return selfModification(this);
       if (kind < 60) return modeSwitch(this);
@@ -361,7 +372,7 @@ export class Generator {
 }
 
 /** What programs are made of: groups of forms.mjs, everything, or what program_code.mjs has. */
-export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "all", "code"];
+export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "string", "all", "code"];
 /** @param {number} seed @param {32 | 64} bits @param {string} mix */
 export const generate = (seed, bits, mix) => new Generator(seed, bits, mix).program();
 

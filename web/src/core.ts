@@ -189,7 +189,7 @@ export interface Exports {
 }
 
 /** What compiled code imports (src/jit/wasm/emit.h) besides "m", the memory, and "go", by the names of the core's exports. */
-export const JIT_IMPORTS = ["fill", "step", "condition", "commit", "simd", "x87_add", "x87_mul", "x87_div", "x87_load", "x87_store", "x87_compare"] as const;
+export const JIT_IMPORTS = ["fill", "step", "condition", "commit", "simd", "string", "x87_add", "x87_mul", "x87_div", "x87_load", "x87_store", "x87_compare"] as const;
 
 // Numbered as in wasm_host.cpp.
 const CONFIG_NUMBER = {

@@ -257,6 +257,9 @@ ORIEL_EXPORT(jit_commit) u32 jit_commit(u32 kind, u64 a, u64 b) { return compile
 ORIEL_EXPORT(jit_simd) v128_t jit_simd(u32 what, v128_t a, v128_t b) {
   return std::bit_cast<v128_t>(compiler->simd(what, std::bit_cast<V128>(a), std::bit_cast<V128>(b)));
 }
+ORIEL_EXPORT(jit_string) u64 jit_string(u32 what, u64 src, u64 dst, u64 count) {
+  return compiler->string(what, src, dst, count);
+}
 
 #define X87(NAME)                                                                    \
   ORIEL_EXPORT(jit_##NAME) u32 jit_##NAME(Fpu& f, u32 what, u32 st, void* operand) { \

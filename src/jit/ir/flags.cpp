@@ -4,7 +4,8 @@
 
 namespace oriel::jit {
 
-void commit_flags(Cpu& c, u32 kind, u64 a64, u64 b64) {
+namespace {
+void commit_operation(Cpu& c, u32 kind, u64 a64, u64 b64) {
   if (static_cast<FlagOp>(kind >> 2) == FlagOp::kCpu) return;
   by_size(kind & 3, [&](auto zero) {
     using T = decltype(zero);
@@ -40,6 +41,16 @@ void commit_flags(Cpu& c, u32 kind, u64 a64, u64 b64) {
     return true;
   });
 }
+}  // namespace
+
+void commit_flags(Cpu& c, u32 kind, u64 a, u64 b) {
+  commit_operation(c, kind & kFlagKindMask, a, b);
+  const bool cf = kind & kFlagCf ? kind >> kFlagCfBit & 1 : c.cf();
+  if (kind & kFlagOf)
+    c.set_of_cf(kind >> kFlagOfBit & 1, cf);
+  else if (kind & kFlagCf)
+    c.set_cf(cf);
+}
 
 namespace {
 
@@ -69,7 +80,7 @@ bool flag_condition(Cpu& c, u32 kind, u64 a, u64 b, unsigned cc) {
   const unsigned shift = 64 - (8u << (kind & 3));
   const u64 x = a << shift, y = b << shift, one = u64{1} << shift;
   const bool parity = cc >> 1 == 5;
-  switch (parity ? FlagOp::kCpu : static_cast<FlagOp>(kind >> 2)) {
+  switch (parity || kind & (kFlagCf | kFlagOf) ? FlagOp::kCpu : static_cast<FlagOp>(kind >> 2)) {
     case FlagOp::kLogic: return holds({false, false, x == 0, x >> 63 != 0}, cc);
     case FlagOp::kSub: return holds({((x ^ y) & (x ^ (x - y))) >> 63 != 0, x < y, x == y, (x - y) >> 63 != 0}, cc);
     case FlagOp::kAdd: {

@@ -25,6 +25,10 @@ enum class FlagOp : u8 {
   kCompare,
   kTest,  // CF = a, ZF = b, the rest 0
 };
+// Above it: CF is the bit kFlagCfBit, and OF is kFlagOfBit, whatever the operation: rotates and bit tests change no
+// more.
+constexpr u32 kFlagKindMask = 0xff, kFlagCf = 1 << 8, kFlagOf = 1 << 9;
+constexpr unsigned kFlagCfBit = 10, kFlagOfBit = 11;
 constexpr u32 flag_kind(FlagOp op, unsigned size) { return static_cast<u32>(op) << 2 | size; }
 
 // Puts the flags into `c`.

@@ -146,7 +146,14 @@ Value Lifter::result() {
 
 Value Lifter::condition(unsigned cc) {
   if (flags_.cf && cc >> 1 == 1) return cc & 1 ? emit(IrOp::kEqz, Type::kI32, flags_.cf) : flags_.cf;
-  if (flags_.known) {
+  if (flags_.known && cc >> 1 == 3 && flags_.carry_apart) {  // BE: CF or ZF
+    if (const Value zf = known_condition(4)) {
+      const Value v = bin(IrOp::kOr, Type::kI32, flags_.cf, zf);
+      return cc & 1 ? emit(IrOp::kEqz, Type::kI32, v) : v;
+    }
+  } else if (flags_.of && (cc >> 1 == 0 || cc >> 1 >= 6)) {  // O, L, LE
+    if (cc >> 1 == 0) return cc & 1 ? emit(IrOp::kEqz, Type::kI32, flags_.of) : flags_.of;
+  } else if (flags_.known) {
     if (const Value v = known_condition(cc)) return v;
   }
   const Value kind = flag_variable();
@@ -303,13 +310,13 @@ void Lifter::block(u32 n) {
     flags_ = Flags{};
     flags_.known = true;  // FlagOp::kCpu
   }
-  flag_out_[n] = flags_;
+  flag_out_[n] = flags_.carry_apart ? Flags{} : flags_;
 }
 
 void Lifter::run() {
   for (u32 n = 0; n < unit_.blocks.size(); n++) block(n);
 }
 
-bool Lifter::insn() { return insn_control() || insn_int() || insn_bits(); }
+bool Lifter::insn() { return insn_control() || insn_int() || insn_bits() || insn_string(); }
 
 }  // namespace oriel::jit

@@ -4,41 +4,53 @@
 
 namespace oriel::jit {
 
-// CF and OF alone, in the words that Cpu has: cc_aux has CF in bit 63 and CF ^ OF in bit 62. `of` 0: it stays.
-void Lifter::set_carry_overflow(Value cf, Value of) {
-  flags_to_cpu();
-  const Type t = Type::kI64;
-  const Value aux = emit(IrOp::kLoadState, t, 0, 0, 0, kCcAuxOffset);
-  if (!of) {
-    const Value both = bin(IrOp::kXor, t, bin_c(IrOp::kShrU, t, aux, 63), bin_c(IrOp::kShrU, t, aux, 62));
-    of = bin_c(IrOp::kAnd, Type::kI32, emit(IrOp::kWrap, t, both), 1);
-  }
-  const Value high =
-      bin(IrOp::kOr, t, bin_c(IrOp::kShl, t, emit(IrOp::kExtendU, Type::kI32, cf), 63),
-          bin_c(IrOp::kShl, t, emit(IrOp::kExtendU, Type::kI32, bin(IrOp::kXor, Type::kI32, cf, of)), 62));
-  emit(IrOp::kStoreState, t, bin(IrOp::kOr, t, bin_c(IrOp::kAnd, t, aux, ~(u64{3} << 62)), high), 0, 0, kCcAuxOffset);
-  flags_.cf = cf;
+// CF and OF alone; the other flags stay. `of` 0: it stays, too. The kind that says so.
+Value Lifter::carry_overflow_kind(Value cf, Value of) {
+  const Type t = Type::kI32;
+  const u32 apart = kFlagCf | (of ? u32{kFlagOf} : 0), bits = 1u << kFlagCfBit | (of ? 1u << kFlagOfBit : 0);
+  auto at_bit = [&](Value v, unsigned n) { return bin_c(IrOp::kShl, t, v, n); };
+  Value kind = flags_.known && !flags_.carry_apart
+                   ? c32(flag_kind(flags_.op, flags_.op == FlagOp::kCpu ? 0 : flags_.size) | apart)
+                   : bin_c(IrOp::kOr, t, bin_c(IrOp::kAnd, t, flag_variable(), ~bits), apart);
+  kind = bin(IrOp::kOr, t, kind, at_bit(cf, kFlagCfBit));
+  return of ? bin(IrOp::kOr, t, kind, at_bit(of, kFlagOfBit)) : kind;
 }
 
-bool Lifter::rotate(bool right, unsigned size) {
+void Lifter::set_carry_overflow(Value cf, Value of) {
+  set_flag_variables(carry_overflow_kind(cf, of), 0, 0);
+  flags_.cf = cf;
+  flags_.carry_apart = true;
+  if (of) flags_.of = of;
+}
+
+// ROL and ROR of 32 and 64 bits. OF as for a count of 1; a count of 0 leaves the flags.
+bool Lifter::rotate(bool right, unsigned size, bool by_cl) {
   if (size < 2) return false;
-  const unsigned n = (insn_->opcode >= 0xd0 ? 1 : static_cast<unsigned>(insn_->imm)) & (size == 3 ? 63 : 31);
+  const unsigned mask = size == 3 ? 63 : 31;
+  const unsigned fixed = (insn_->opcode >= 0xd0 ? 1 : static_cast<unsigned>(insn_->imm)) & mask;
   const Type t = type_for(size);
   const Place dst = begin_e(size);
-  if (n == 0) {
+  if (!by_cl && fixed == 0) {
     finish(dst, dst.value);
     return true;
   }
-  const Value r = bin_c(right ? IrOp::kRotR : IrOp::kRotL, t, dst.value, n);
+  const Value n = by_cl ? bin_c(IrOp::kAnd, t, from_word(get(kRCX), size), mask) : constant(t, fixed);
+  const Value r = bin(right ? IrOp::kRotR : IrOp::kRotL, t, dst.value, n);
   finish(dst, r);
   if (flags_dead_after()) return true;
   auto bit_of = [&](unsigned k) {
     const Value v = bin_c(IrOp::kShrU, t, r, k);
     return bin_c(IrOp::kAnd, Type::kI32, t == Type::kI64 ? emit(IrOp::kWrap, t, v) : v, 1);
   };
-  const unsigned top = (8u << size) - 1;
-  const Value cf = bit_of(right ? top : 0);
-  set_carry_overflow(cf, bin(IrOp::kXor, Type::kI32, cf, bit_of(right ? top - 1 : top)));
+  const Value cf = bit_of(right ? mask : 0);
+  const Value of = bin(IrOp::kXor, Type::kI32, cf, bit_of(right ? mask - 1 : mask));
+  if (!by_cl) {
+    set_carry_overflow(cf, of);
+    return true;
+  }
+  const Value kind = carry_overflow_kind(cf, of);
+  set_flag_variables(emit(IrOp::kSelect, Type::kI32, kind, flag_variable(), bin_c(IrOp::kNe, t, n, 0)), 0, 0);
+  flags_ = Flags{};
   return true;
 }
 
@@ -133,27 +145,6 @@ bool Lifter::count_bits() {
   return true;
 }
 
-// MOVS, STOS and LODS without REP, forwards.
-bool Lifter::string_once() {
-  const Insn& i = *insn_;
-  const bool bytes = i.op == OP_MOVSB || i.op == OP_STOSB || i.op == OP_LODSB;
-  const bool stores = i.op != OP_LODSB && i.op != OP_LODSV, loads = i.op != OP_STOSB && i.op != OP_STOSV;
-  const unsigned size = bytes ? 0 : i.osz;
-  if ((i.flags & (kInsnRep | kInsnRepne)) || i.asz != (long_ ? 3 : 2) || (loads && (i.seg == kFS || i.seg == kGS)))
-    return false;
-  const Value rflags = emit(IrOp::kLoadState, Type::kI32, 0, 0, 0, kRflagsOffset);
-  emit(IrOp::kLeaveIf, Type::kI32, bin_c(IrOp::kAnd, Type::kI32, rflags, kDF));
-  const Value si = get(kRSI), di = get(kRDI);
-  const Value v = loads ? load(si, size) : reg(kRAX, size);
-  if (stores) store_at(probe_write(di, size), v, size);
-  if (loads) set(kRSI, bin_c(IrOp::kAdd, word_, si, u64{1} << size));
-  if (stores)
-    set(kRDI, bin_c(IrOp::kAdd, word_, di, u64{1} << size));
-  else
-    set_reg(kRAX, v, size);
-  return true;
-}
-
 bool Lifter::insn_bits() {
   const Insn& i = *insn_;
   const unsigned sz = i.osz;
@@ -161,9 +152,12 @@ bool Lifter::insn_bits() {
     case OP_ROL_EvIb:
     case OP_ROL_Ev1:
     case OP_ROR_EvIb:
-    case OP_ROR_Ev1:
-      if (memory() && !address_ok()) return false;
-      return rotate(i.op == OP_ROR_EvIb || i.op == OP_ROR_Ev1, sz);
+    case OP_ROR_Ev1: return (!memory() || address_ok()) && rotate(i.op == OP_ROR_EvIb || i.op == OP_ROR_Ev1, sz, false);
+    case OP_ROL_EvCL:
+    case OP_ROR_EvCL: return (!memory() || address_ok()) && rotate(i.op == OP_ROR_EvCL, sz, true);
+    case OP_CLC:
+    case OP_STC: set_carry_overflow(c32(i.op == OP_STC), 0); return true;
+    case OP_CMC: set_carry_overflow(emit(IrOp::kEqz, Type::kI32, carry()), 0); return true;
     case OP_BT_EvGv:
     case OP_BTS_EvGv:
     case OP_BTR_EvGv:
@@ -179,12 +173,6 @@ bool Lifter::insn_bits() {
     case OP_POPCNT_GvEv:
     case OP_TZCNT_GvEv:
     case OP_LZCNT_GvEv: return count_bits();
-    case OP_MOVSB:
-    case OP_MOVSV:
-    case OP_STOSB:
-    case OP_STOSV:
-    case OP_LODSB:
-    case OP_LODSV: return string_once();
     case OP_BSWAP_Zv_d: {
       const Value v = reg(i.rm, 2);
       const Type t = Type::kI32;

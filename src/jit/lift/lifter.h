@@ -30,6 +30,9 @@ class Lifter {
     unsigned size = 0;
     Value a = 0, b = 0;
     Value cf = 0;        // the carry alone, where that is known
+    // Not as the operation makes it: the carry (which is `cf` then); OF (0: it is).
+    bool carry_apart = false;
+    Value of = 0;
     Value x = 0, y = 0;  // kCompare: the numbers that were compared
   };
 
@@ -219,12 +222,16 @@ class Lifter {
   bool insn_int();
   bool insn_control();
   bool insn_bits();
-  bool rotate(bool right, unsigned size);
+  bool insn_string();
+  bool string(u32 kind, unsigned size);
+  void string_once(u32 kind, unsigned size);
+  void string_repeated(u32 kind, unsigned size, bool from_si);
+  bool rotate(bool right, unsigned size, bool by_cl);
+  Value carry_overflow_kind(Value cf, Value of);
   void set_carry_overflow(Value cf, Value of);
   bool bit(bool immediate);
   bool double_shift(bool left, bool by_cl);
   bool count_bits();
-  bool string_once();
   void binary(IrOp op, const Place& dst, Value src);
   void compare(Value a, Value b, unsigned size);
   void add_carry(bool subtract, const Place& dst, Value src);

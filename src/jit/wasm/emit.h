@@ -48,6 +48,7 @@ enum Import : u32 {
   kImportCondition,
   kImportCommit,
   kImportSimd,
+  kImportString,
   kImportX87Add,
   kImportX87Mul,
   kImportX87Div,

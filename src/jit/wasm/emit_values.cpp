@@ -220,6 +220,10 @@ void Emitter::compute(Value v) {
       w_.i32(static_cast<u32>(i.imm));
       return w_.op(kCallOp, kImportCondition);
     case IrOp::kCarryOf: return carry_of(i);
+    case IrOp::kString:
+      w_.i32(static_cast<u32>(i.imm));
+      for (Value operand : {i.a, i.b, i.c}) value(operand);
+      return w_.op(kCallOp, kImportString);
     default: {
       const Value operands[3] = {i.a, i.b, i.c};
       for (unsigned k = 0; k < o.arity; k++) value(operands[k]);

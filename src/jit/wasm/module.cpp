@@ -10,9 +10,9 @@
 namespace oriel::jit {
 
 const ImportInfo kImports[kImportCount] = {
-    {"fill", "Ii"},       {"step", "iI"},        {"condition", "iIIi"},   {"commit", "iII"},
-    {"simd", "iVV", 'V'}, {"x87_add", "iiii"},   {"x87_mul", "iiii"},     {"x87_div", "iiii"},
-    {"x87_load", "iiii"}, {"x87_store", "iiii"}, {"x87_compare", "iiii"}, {"go", "I"},
+    {"fill", "Ii"},          {"step", "iI"},          {"condition", "iIIi"}, {"commit", "iII"},   {"simd", "iVV", 'V'},
+    {"string", "iIII", 'I'}, {"x87_add", "iiii"},     {"x87_mul", "iiii"},   {"x87_div", "iiii"}, {"x87_load", "iiii"},
+    {"x87_store", "iiii"},   {"x87_compare", "iiii"}, {"go", "I"},
 };
 
 namespace {
