@@ -19,7 +19,8 @@ void each_register(const Cpu& c, F f) {
   f("CR4", -1, c.cr4);
   f("EFER", -1, c.efer);
   f("MXCSR", -1, c.mxcsr);
-  for (int n = 0; n < 16; n++) f("XMM", n, load<u64>(&c.xmm[n]), load<u64>(reinterpret_cast<const u8*>(&c.xmm[n]) + 8));
+  for (int n = 0; n < 16; n++) f("XMM", n, c.xmm[n].q[0], c.xmm[n].q[1]);
+  for (int n = 0; n < 16; n++) f("upper half of YMM", n, c.ymm_hi[n].q[0], c.ymm_hi[n].q[1]);
   for (int n = 0; n < 8; n++) f("R", n, c.fpu.r[n].m, c.fpu.r[n].se);
   f("FCW", -1, c.fpu.cw);
   f("FSW", -1, c.fpu.sw);

@@ -3,7 +3,7 @@
 // alone; r a 32-bit and R a 32- or 64-bit general register, Rm rm rw rb those or memory; i an immediate.
 // @ts-check
 
-/** @typedef {{name: string, operands: string[], group: string, fp: boolean, store: boolean, imm?: number}} Form */
+/** @typedef {{name: string, operands: string[], group: string, fp: boolean, store: boolean, imm?: number, wide?: boolean}} Form */
 
 /** @param {string} group @param {string} operands @param {string} names @param {Partial<Form>} [more] @returns {Form[]} */
 const forms = (group, operands, names, more = {}) =>

@@ -3,6 +3,7 @@
 // out, so that a failure can be made small (shrink.mjs).
 // @ts-check
 import { FORMS } from "./forms.mjs";
+import { AVX } from "./forms_avx.mjs";
 import { CONTROL, MMX, POP, PUSH, STATE, STAY } from "./forms_x87.mjs";
 import { codeData, modeSwitch, repairedFault, selfModification } from "./program_code.mjs";
 
@@ -105,7 +106,7 @@ export class Generator {
     this.name = ""; // of the function at hand
     /** @type {string[]} instructions of which bytes behind the first may be written */
     this.sites = [];
-    this.forms = FORMS.filter((f) => mix === "all" || f.group === mix || f.group === "move");
+    this.forms = mix === "avx" ? [...AVX, ...AVX, ...AVX, ...FORMS] : FORMS.filter((f) => mix === "all" || f.group === mix || f.group === "move");
   }
   fresh() {
     return `.l${this.label++}`;
@@ -150,7 +151,19 @@ export class Generator {
     const { r } = this;
     const f = r.pick(this.forms);
     let risky = this.trapping && f.fp;
+    const long = f.wide || (f.operands.some((o) => o[0] === "v") && r.chance(60));
+    const general = this.bits === 64 && r.chance(50) ? 64 : 32;
     const operands = f.operands.map((o) => {
+      // Vectors, and general registers that are all of one size.
+      if (o === "") return "";
+      if (o === "v" || (o === "vm" && r.chance(50))) return `${long ? "y" : "x"}mm${this.xmm().slice(3)}`;
+      if (o === "va" && (long || r.chance(10))) risky = true;
+      if (o[0] === "v") return r.chance(4) ? ((risky = true), this.wild()) : this.memory(o === "va" ? 16 : 1, f.store);
+      if (f.group === "avx" && o === "R") return this.gpr(general);
+      if (f.group === "avx" && o === "Rm") {
+        if (r.chance(50)) return this.gpr(general);
+        return (general === 64 ? "qword " : "dword ") + this.memory(1);
+      }
       switch (o) {
         case "x": return this.xmm();
         case "x0": return "xmm0";
@@ -239,6 +252,8 @@ export class Generator {
     this.trapping = was;
     const [on, off] = x87 && r.chance(40)
       ? [[`mov ${a}, cr0`, "or al, 4", `mov cr0, ${a}`], [`mov ${a}, cr0`, "and al, ~4", `mov cr0, ${a}`]]
+      : this.mix === "avx" && r.chance(40)
+      ? [[`mov ${a}, cr4`, "and eax, ~(1 << 18)", `mov cr4, ${a}`], [`mov ${a}, cr4`, "or eax, 1 << 18", `mov cr4, ${a}`]]
       : r.chance(70)
       ? [[`mov ${a}, cr0`, "or al, 8", `mov cr0, ${a}`], ["clts"]]
       : [[`mov ${a}, cr4`, "and ah, ~2", `mov cr4, ${a}`], [`mov ${a}, cr4`, "or ah, 2", `mov cr4, ${a}`]];
@@ -322,6 +337,7 @@ export class Generator {
         end: [`dec dword [${top}]`, `jnz ${l}`, `pop ${this.word()}`],
       };
     }
+    if (this.mix === "avx" && kind >= 85) return this.integer();
     if (this.mix === "string") return kind < 50 ? this.string() : kind < 55 ? this.simd() : this.integer();
     if (this.mix === "code") {
       if (kind < 40) return selfModification(this);
@@ -372,7 +388,7 @@ export class Generator {
 }
 
 /** What programs are made of: groups of forms.mjs, everything, or what program_code.mjs has. */
-export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "string", "all", "code"];
+export const MIXES = ["int", "scalar", "packed", "x87", "mmx", "string", "avx", "all", "code"];
 /** @param {number} seed @param {32 | 64} bits @param {string} mix */
 export const generate = (seed, bits, mix) => new Generator(seed, bits, mix).program();
 

@@ -36,26 +36,28 @@ struct IrOpInfo {
 extern const IrOpInfo kIrOps[static_cast<usize>(IrOp::kCount)];
 inline const IrOpInfo& info(IrOp op) { return kIrOps[static_cast<usize>(op)]; }
 
-// Variables. The general registers come first, in their encoding order; those from kVarXmm on have locals only where
-// they are used (ir/simd.h).
+// Variables, at most 64. The general registers come first, in their encoding order; those from kVarXmm on have locals
+// only where they are used (ir/simd.h).
 enum Var : u8 {
   kVarFlagKind = 16,
   kVarFlagA,
   kVarFlagB,
   kVarCount,
-  kVarXmm = 32,        // XMM0 to XMM15
-  kVarSseOff = 48,     // not 0: SSE raises #UD or #NM, by CR0 and CR4
-  kVarFpLimit64 = 49,  // 0 unless the host's arithmetic gives MXCSR's results: then how many exponents of results are
-  kVarFpLimit32 = 50,  // ordinary (lift_fp.cpp)
-  kVarX87Top = 51,     // TOP in bits 4 to 6; those above mean nothing
-  kVarX87Tags = 52,    // bit i: ST(i) is not empty
-  kVarX87Cc = 53,      // C0, C2 and C3 as in the status word
-  kVarX87C1 = 54,
-  kVarX87Off = 55,   // not 0: #NM or #MF, by CR0 and ES
-  kVarX87Last = 56,  // of the last instruction FOP, and from kX87OffShift on its offset in the page; 0: as in Cpu
-  kVarX87Seg = 57,   // where in Cpu the selector of its operand is; 0: FDS and FDP are as in Cpu
-  kVarX87Ea = 58,    // FDP
-  kVarX87Page = 59,  // beside kVarX87Last, where a unit has several pages: how many behind the first
+  kVarXmm = kVarCount,         // XMM0 to XMM15
+  kVarYmmHigh = kVarXmm + 16,  // upper halves of YMM0 to YMM15
+  kVarSseOff = 51,             // not 0: SSE raises #UD or #NM, by CR0 and CR4
+  kVarAvxOff = 52,             // AVX does, by CR0, CR4 and XCR0
+  kVarFpLimit64 = 53,  // 0 unless the host's arithmetic gives MXCSR's results: then how many exponents of results are
+  kVarFpLimit32 = 54,  // ordinary (lift_fp.cpp)
+  kVarX87Top = 55,     // TOP in bits 4 to 6; those above mean nothing
+  kVarX87Tags = 56,    // bit i: ST(i) is not empty
+  kVarX87Cc = 57,      // C0, C2 and C3 as in the status word
+  kVarX87C1 = 58,
+  kVarX87Off = 59,   // not 0: #NM or #MF, by CR0 and ES
+  kVarX87Last = 60,  // of the last instruction FOP, and from kX87OffShift on its offset in the page; 0: as in Cpu
+  kVarX87Seg = 61,   // where in Cpu the selector of its operand is; 0: FDS and FDP are as in Cpu
+  kVarX87Ea = 62,    // FDP
+  kVarX87Page = 63,  // beside kVarX87Last, where a unit has several pages: how many behind the first
 };
 
 constexpr u64 kX87Variables = u64{0x1ff} << kVarX87Top;

@@ -302,7 +302,7 @@ void Lifter::block(u32 n) {
     insn_ = &unit_.insns[block_->first_insn + k];
     guest_ = static_cast<u16>(k);
     const usize mark = block_->insts.size();
-    if (insn() || insn_mmx() || insn_simd() || insn_x87()) continue;
+    if (insn() || insn_mmx() || insn_simd() || insn_avx() || insn_x87()) continue;
     block_->insts.resize(mark);
     simd_begin_block();  // the step may change anything
     x87_ = X87{};
@@ -317,6 +317,6 @@ void Lifter::run() {
   for (u32 n = 0; n < unit_.blocks.size(); n++) block(n);
 }
 
-bool Lifter::insn() { return insn_control() || insn_int() || insn_bits() || insn_string(); }
+bool Lifter::insn() { return insn_control() || insn_int() || insn_bits() || insn_string() || insn_bmi(); }
 
 }  // namespace oriel::jit

@@ -145,6 +145,23 @@ bool Lifter::count_bits() {
   return true;
 }
 
+// Of 4 or 8 bytes.
+Value Lifter::byte_swap(Value v, unsigned size) {
+  const Type t = type_for(size);
+  if (size == 2) {
+    // Bytes 0 and 2 turned one way, 1 and 3 the other.
+    const Value even = bin_c(IrOp::kRotR, t, bin_c(IrOp::kAnd, t, v, 0x00ff00ff), 8);
+    const Value odd = bin_c(IrOp::kRotL, t, bin_c(IrOp::kAnd, t, v, 0xff00ff00), 8);
+    return bin(IrOp::kOr, t, even, odd);
+  }
+  // Each half by parts of 16 bits and of 8, changed places.
+  auto swapped = [&](Value x, u64 mask, unsigned n) {
+    return bin(IrOp::kOr, t, bin_c(IrOp::kShl, t, bin_c(IrOp::kAnd, t, x, mask), n),
+               bin_c(IrOp::kAnd, t, bin_c(IrOp::kShrU, t, x, n), mask));
+  };
+  return swapped(swapped(bin_c(IrOp::kRotL, t, v, 32), 0x0000ffff0000ffff, 16), 0x00ff00ff00ff00ff, 8);
+}
+
 bool Lifter::insn_bits() {
   const Insn& i = *insn_;
   const unsigned sz = i.osz;
@@ -173,15 +190,8 @@ bool Lifter::insn_bits() {
     case OP_POPCNT_GvEv:
     case OP_TZCNT_GvEv:
     case OP_LZCNT_GvEv: return count_bits();
-    case OP_BSWAP_Zv_d: {
-      const Value v = reg(i.rm, 2);
-      const Type t = Type::kI32;
-      // Bytes 0 and 2 turned one way, 1 and 3 the other.
-      const Value even = bin_c(IrOp::kRotR, t, bin_c(IrOp::kAnd, t, v, 0x00ff00ff), 8);
-      const Value odd = bin_c(IrOp::kRotL, t, bin_c(IrOp::kAnd, t, v, 0xff00ff00), 8);
-      set_reg(i.rm, bin(IrOp::kOr, t, even, odd), 2);
-      return true;
-    }
+    case OP_BSWAP_Zv_d: set_reg(i.rm, byte_swap(reg(i.rm, 2), 2), 2); return true;
+    case OP_BSWAP_Zv_q: set(i.rm, byte_swap(get(i.rm), 3)); return true;
     case OP_MOV_ALOb:
     case OP_MOV_eAXOv:
     case OP_MOV_ObAL:
@@ -215,17 +225,6 @@ bool Lifter::insn_bits() {
       // RAX is written only where they differ: all of it.
       set(kRAX, emit(IrOp::kSelect, word_, get(kRAX), to_word(p.value), same));
       set_flags(FlagOp::kSub, sz, acc, p.value);
-      return true;
-    }
-    case OP_BSWAP_Zv_q: {
-      // Each half as above, changed places.
-      const Type t = Type::kI64;
-      const Value v = bin_c(IrOp::kRotL, t, get(i.rm), 32);
-      auto swapped = [&](Value x, u64 mask, unsigned n) {
-        return bin(IrOp::kOr, t, bin_c(IrOp::kShl, t, bin_c(IrOp::kAnd, t, x, mask), n),
-                   bin_c(IrOp::kAnd, t, bin_c(IrOp::kShrU, t, x, n), mask));
-      };
-      set(i.rm, swapped(swapped(v, 0x0000ffff0000ffff, 16), 0x00ff00ff00ff00ff, 8));
       return true;
     }
     default: return false;

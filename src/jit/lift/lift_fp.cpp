@@ -39,9 +39,9 @@ Value Lifter::fp_limit(const Fp& f) {
 }
 
 Value Lifter::fp_low(const Fp& f, unsigned r) {
-  Value& known = f.size == 3 ? xmm_[r].low64 : xmm_[r].low32;
-  if (!known) known = emit(f.lane, Type::kV128, xmm(r));
-  return known;
+  Value& low = f.size == 3 ? known(r).low64 : known(r).low32;
+  if (!low) low = emit(f.lane, Type::kV128, xmm(r));
+  return low;
 }
 
 // The low lane of the r/m operand, which is `src`.
@@ -51,16 +51,17 @@ Value Lifter::fp_source(const Fp& f, Value src) {
 
 void Lifter::set_fp_low(const Fp& f, Value v, bool is_plain) {
   const unsigned r = insn_->reg;
-  set_xmm(r, set_lane(f.set_lane, xmm(r), v, 0));
-  (f.size == 3 ? xmm_[r].low64 : xmm_[r].low32) = v;
-  if (is_plain) xmm_[r].plain_low = f.plain;
+  set_xmm(r, set_lane(f.set_lane, first(), v, 0));
+  (f.size == 3 ? known(r).low64 : known(r).low32) = v;
+  if (is_plain) known(r).plain_low = f.plain;
 }
 
-bool Lifter::plain(const Fp& f, unsigned r) const { return xmm_[r].plain & f.plain; }
-bool Lifter::plain_low(const Fp& f, unsigned r) const { return (xmm_[r].plain | xmm_[r].plain_low) & f.plain; }
+bool Lifter::plain(const Fp& f, unsigned r) const { return known(r).plain & f.plain; }
+bool Lifter::plain_low(const Fp& f, unsigned r) const { return (known(r).plain | known(r).plain_low) & f.plain; }
 
 Value Lifter::fp_slow(Value condition, Value fast, Value src, u32 result) {
-  return emit(IrOp::kFpSlow, type_of(fast), condition, fast, src, simd_call(*insn_) | result << kSimdResultShift);
+  const u64 call = simd_call(*insn_, first_register() + 16 * vex_.half);
+  return emit(IrOp::kFpSlow, type_of(fast), condition, fast, src, call | result << kSimdResultShift);
 }
 
 // ---- tests: i32, not 0 where they hold -----------------------------------------------------------
@@ -110,8 +111,8 @@ Value Lifter::any_lane(const Fp& f, Value mask) {
 void Lifter::fp_scalar(const Fp& f, IrOp op) {
   const Insn& i = *insn_;
   const Value src = source_low(f.size);
-  const Value a = fp_low(f, i.reg), b = fp_source(f, src);
-  const bool plain_a = plain_low(f, i.reg), plain_b = !memory() && plain_low(f, i.rm);
+  const Value a = fp_low(f, first_register()), b = fp_source(f, src);
+  const bool plain_a = plain_low(f, first_register()), plain_b = !memory() && plain_low(f, i.rm);
   const Value r = bin(op, f.type, a, b);
   auto denormals = [&] { return either(denormal(f, a, plain_a), denormal(f, b, plain_b)); };
   auto not_zero = [&](Value v) { return bin(IrOp::kFNe, f.type, v, number(f, 0)); };
@@ -125,8 +126,8 @@ void Lifter::fp_scalar(const Fp& f, IrOp op) {
 
 void Lifter::fp_packed(const Fp& f, IrOp op) {
   const Insn& i = *insn_;
-  const Value b = source(), a = xmm(i.reg);
-  const bool plain_a = plain(f, i.reg), plain_b = !memory() && plain(f, i.rm);
+  const Value b = source(), a = first();
+  const bool plain_a = plain(f, first_register()), plain_b = !memory() && plain(f, i.rm);
   const Value r = vec(op, a, b);
   auto with_denormals = [&](Value mask) {
     if (!plain_a) mask = vec(IrOp::kVOr, mask, denormal_lanes(f, a));
@@ -140,7 +141,7 @@ void Lifter::fp_packed(const Fp& f, IrOp op) {
   if (op == f.div) exact = vec(IrOp::kVAnd, exact, zero(a));
   const Value inexact = any_lane(f, with_denormals(vec(IrOp::kVAndNot, extraordinary_lanes(f, r), exact)));
   set_xmm(i.reg, fp_slow(and_then(doubtful, either(inexact, no_limit(f))), r, b, f.plain_result));
-  xmm_[i.reg].plain = f.plain;
+  known(i.reg).plain = f.plain;
 }
 
 void Lifter::fp_sqrt(const Fp& f, bool packed) {
@@ -160,18 +161,18 @@ void Lifter::fp_sqrt(const Fp& f, bool packed) {
 void Lifter::fp_extreme(const Fp& f, IrOp op, bool packed) {
   const Insn& i = *insn_;
   if (packed) {
-    const Value b = source(), a = xmm(i.reg);
-    const bool stays = plain(f, i.reg) && !memory() && plain(f, i.rm);
+    const Value b = source(), a = first();
+    const bool stays = plain(f, first_register()) && !memory() && plain(f, i.rm);
     Value doubtful = vec(IrOp::kVOr, vec(f.ne, a, a), vec(f.ne, b, b));
     if (!stays) doubtful = vec(IrOp::kVOr, doubtful, vec(IrOp::kVOr, denormal_lanes(f, a), denormal_lanes(f, b)));
     set_xmm(i.reg, fp_slow(any_lane(f, doubtful), vec(op, b, a), b));
-    if (stays) xmm_[i.reg].plain = f.plain;
+    if (stays) known(i.reg).plain = f.plain;
     return;
   }
-  const Value src = source_low(f.size), a = fp_low(f, i.reg), b = fp_source(f, src);
-  const bool plain_a = plain_low(f, i.reg), plain_b = !memory() && plain_low(f, i.rm);
+  const Value src = source_low(f.size), a = fp_low(f, first_register()), b = fp_source(f, src);
+  const bool plain_a = plain_low(f, first_register()), plain_b = !memory() && plain_low(f, i.rm);
   const Value doubtful = either(unordered(f, a, b), either(denormal(f, a, plain_a), denormal(f, b, plain_b)));
-  const Value r = emit(f.lane, Type::kV128, vec(op, src, xmm(i.reg)));
+  const Value r = emit(f.lane, Type::kV128, vec(op, src, first()));
   set_fp_low(f, fp_slow(doubtful, r, src), plain_a && plain_b);
 }
 
@@ -211,16 +212,16 @@ bool Lifter::fp_arith() {
 void Lifter::fp_predicate(const Fp& f, bool packed) {
   const Insn& i = *insn_;
   const Value src = packed ? source() : source_low(f.size);
-  const Value a = xmm(i.reg);
+  const Value a = first();
   Value doubtful;
   if (packed) {
     doubtful = vec(IrOp::kVOr, vec(f.ne, a, a), vec(f.ne, src, src));
-    if (!plain(f, i.reg)) doubtful = vec(IrOp::kVOr, doubtful, denormal_lanes(f, a));
+    if (!plain(f, first_register())) doubtful = vec(IrOp::kVOr, doubtful, denormal_lanes(f, a));
     if (memory() || !plain(f, i.rm)) doubtful = vec(IrOp::kVOr, doubtful, denormal_lanes(f, src));
     doubtful = any_lane(f, doubtful);
   } else {
-    const bool plain_a = plain_low(f, i.reg), plain_b = !memory() && plain_low(f, i.rm);
-    const Value x = fp_low(f, i.reg), y = fp_source(f, src);
+    const bool plain_a = plain_low(f, first_register()), plain_b = !memory() && plain_low(f, i.rm);
+    const Value x = fp_low(f, first_register()), y = fp_source(f, src);
     doubtful = either(unordered(f, x, y), either(denormal(f, x, plain_a), denormal(f, y, plain_b)));
   }
   Value r;
@@ -240,7 +241,7 @@ void Lifter::fp_compare_flags(const Fp& f) {
   const Value src = source_low(f.size), x = fp_low(f, i.reg), y = fp_source(f, src);
   const bool plain_x = plain_low(f, i.reg), plain_y = !memory() && plain_low(f, i.rm);
   const Value doubtful = either(unordered(f, x, y), either(denormal(f, x, plain_x), denormal(f, y, plain_y)));
-  emit(IrOp::kFpCheck, Type::kNone, doubtful, src, 0, simd_call(i));
+  emit(IrOp::kFpCheck, Type::kNone, doubtful, src, 0, simd_call(i, i.reg));
   const Value cf = emit(IrOp::kEqz, Type::kI32, bin(IrOp::kFGe, f.type, x, y));
   const Value zf = emit(IrOp::kEqz, Type::kI32, either(bin(IrOp::kFLt, f.type, x, y), bin(IrOp::kFGt, f.type, x, y)));
   set_flags(FlagOp::kCompare, 2, cf, zf);
@@ -350,25 +351,25 @@ bool Lifter::fp_convert() {
       const Value src = source_low(3);
       const Value doubtful = vec(IrOp::kVOr, vec(IrOp::kNeF32, src, src), denormal_lanes(f32, src));
       set_xmm(i.reg, fp_slow(low_two(doubtful), vec(IrOp::kPromoteF32x2, src), src));
-      xmm_[i.reg].plain = f64.plain;
+      known(i.reg).plain = f64.plain;
       return true;
     }
     case OP_CVTPD2PS_VxWx: {
       const Value src = source(), r = vec(IrOp::kDemoteF64x2, src);
       set_xmm(i.reg, fp_slow(low_two(extraordinary_lanes(f32, r)), r, src, f32.plain_result));
-      xmm_[i.reg].plain = f32.plain;
+      known(i.reg).plain = f32.plain;
       return true;
     }
     case OP_CVTDQ2PD_VxWq:
       set_xmm(i.reg, vec(IrOp::kF64x2Of, source_low(3)));
-      xmm_[i.reg].plain = f64.plain;
+      known(i.reg).plain = f64.plain;
       return true;
     case OP_CVTDQ2PS_VxWx: {
       const Value src = source();
       const Value large = vec(IrOp::kGeU32, vec(IrOp::kAdd32, src, v128_of32(1 << 24)), v128_of32((2 << 24) + 1));
       const Value inexact = bin(IrOp::kAnd, Type::kI32, emit(IrOp::kAnyTrue, Type::kV128, large), no_limit(f32));
       set_xmm(i.reg, fp_slow(inexact, vec(IrOp::kF32x4Of, src), src));
-      xmm_[i.reg].plain = f32.plain;
+      known(i.reg).plain = f32.plain;
       return true;
     }
     case OP_CVTPS2DQ_VxWx:
@@ -407,7 +408,7 @@ void Lifter::fp_round(const Fp& f) {
 void Lifter::fp_call_out(const Fp* f) {
   if (!f) return simd_call_out();
   const Value src = source_low(f->size);
-  set_xmm(insn_->reg, fp_slow(c32(1), xmm(insn_->reg), src));
+  set_xmm(insn_->reg, fp_slow(c32(1), first(), src));
 }
 
 bool Lifter::fp_other() {

@@ -34,21 +34,43 @@ Value Lifter::shuffle_of(unsigned size, Value a, Value b, std::initializer_list<
 
 void Lifter::set_xmm(unsigned r, Value v) {
   if (mmx_) return set_mm(r, v);
-  emit(IrOp::kSet, Type::kV128, v, 0, 0, kVarXmm + r);
-  xmm_[r] = Xmm{};
+  known(r) = Xmm{};
+  if (!vex_.on) {
+    emit(IrOp::kSet, Type::kV128, v, 0, 0, kVarXmm + r);
+    return;
+  }
+  vex_.dst = static_cast<int>(r);
+  vex_.result[vex_.half] = v;
 }
 
-void Lifter::require_alignment(Value lin) {
+void Lifter::require_alignment(Value lin, unsigned bytes) {
   const Value low = long_ ? emit(IrOp::kWrap, Type::kI64, lin) : lin;
-  emit(IrOp::kLeaveIf, Type::kI32, bin_c(IrOp::kAnd, Type::kI32, low, 15));
+  emit(IrOp::kLeaveIf, Type::kI32, bin_c(IrOp::kAnd, Type::kI32, low, bytes - 1));
+}
+
+// The host's address of a vector in memory, or of the half at hand.
+Value Lifter::vector_host(bool write, bool aligned) {
+  if (!vex_.half) {
+    const unsigned size = vex_.halves == 2 ? 5 : 4;
+    const Value lin = linear(write, size);
+    if (aligned) require_alignment(lin, 1u << size);
+    vex_.host = emit(IrOp::kProbe, word_, lin, 0, 0, write, size);
+    return vex_.host;
+  }
+  return emit(IrOp::kOffset, Type::kI32, vex_.host, 0, 0, 16);
 }
 
 Value Lifter::source(bool aligned) {
   if (mmx_) return mm_source(mmx_);
   if (!memory()) return xmm(insn_->rm);
-  const Value lin = linear(false, 4);
-  if (aligned) require_alignment(lin);
-  return emit(IrOp::kLoadAt, Type::kV128, emit(IrOp::kProbe, word_, lin, 0, 0, 0, 4), 0, 0, 0, 4);
+  return emit(IrOp::kLoadAt, Type::kV128, vector_host(false, vex_.on ? vex_.aligned : aligned), 0, 0, 0, 4);
+}
+
+// Of AVX: the low 1 << size bytes of the r/m operand, for either half; all 16 of a register.
+Value Lifter::source_both(unsigned size) {
+  if (!memory()) return xmm_half(insn_->rm, 0);
+  if (!vex_.half) vex_.host = emit(IrOp::kProbe, word_, linear(false, size), 0, 0, 0, size);
+  return emit(IrOp::kLoadAt, Type::kV128, vex_.host, 0, 0, 0, size);
 }
 
 Value Lifter::source_low(unsigned size) {
@@ -57,15 +79,16 @@ Value Lifter::source_low(unsigned size) {
 }
 
 void Lifter::store(Value v, unsigned size, bool aligned) {
-  const Value lin = linear(true, size);
-  if (aligned) require_alignment(lin);
-  emit(IrOp::kStoreAt, type_of(v), probe_write(lin, size), v, 0, 0, size);
+  const Value host = size == 4 ? vector_host(true, aligned) : probe_write(linear(true, size), size);
+  emit(IrOp::kStoreAt, type_of(v), host, v, 0, 0, size);
 }
 
 // ---- checks --------------------------------------------------------------------------------------
 
 void Lifter::simd_begin_block() {
-  sse_checked_ = mmx_checked_ = false;
+  sse_checked_ = mmx_checked_ = avx_checked_ = false;
+  upper_zero_ = 0;
+  vex_ = Vex{};
   for (Value& v : mm_) v = 0;
   for (Xmm& x : xmm_) x = Xmm{};
 }
@@ -114,7 +137,7 @@ bool Lifter::simd_move() {
       set_xmm(i.rm, xmm(i.reg));
   };
   auto load_half = [&](unsigned k) {
-    set_xmm(i.reg, set_lane(IrOp::kSetLane64, xmm(i.reg), this->load(linear(false, 3), 3), k));
+    set_xmm(i.reg, set_lane(IrOp::kSetLane64, first(), this->load(linear(false, 3), 3), k));
   };
   auto half = [&](unsigned r, unsigned k) { return lane(IrOp::kLane64, xmm(r), k); };
   switch (i.op) {
@@ -163,22 +186,22 @@ bool Lifter::simd_move() {
       return true;
 
     case OP_MOVSS_VxWd:
-      set_xmm(i.reg, memory() ? source_low(2) : shuffle_of(2, xmm(i.reg), xmm(i.rm), {4, 1, 2, 3}));
+      set_xmm(i.reg, memory() ? source_low(2) : shuffle_of(2, first(), xmm(i.rm), {4, 1, 2, 3}));
       return true;
     case OP_MOVSD_VxWq:
-      set_xmm(i.reg, memory() ? source_low(3) : shuffle_of(3, xmm(i.reg), xmm(i.rm), {2, 1}));
+      set_xmm(i.reg, memory() ? source_low(3) : shuffle_of(3, first(), xmm(i.rm), {2, 1}));
       return true;
     case OP_MOVSS_WdVx:
       if (memory())
         store(xmm(i.reg), 2, false);
       else
-        set_xmm(i.rm, shuffle_of(2, xmm(i.rm), xmm(i.reg), {4, 1, 2, 3}));
+        set_xmm(i.rm, shuffle_of(2, xmm(only_register()), xmm(i.reg), {4, 1, 2, 3}));
       return true;
     case OP_MOVSD_WqVx:
       if (memory())
         store(xmm(i.reg), 3, false);
       else
-        set_xmm(i.rm, shuffle_of(3, xmm(i.rm), xmm(i.reg), {2, 1}));
+        set_xmm(i.rm, shuffle_of(3, xmm(only_register()), xmm(i.reg), {2, 1}));
       return true;
     case OP_MOVLPS_VxMq:
     case OP_MOVLPD_VxMq: load_half(0); return true;
@@ -188,8 +211,8 @@ bool Lifter::simd_move() {
     case OP_MOVLPD_MqVx: store(xmm(i.reg), 3, false); return true;
     case OP_MOVHPS_MqVx:
     case OP_MOVHPD_MqVx: store(half(i.reg, 1), 3, false); return true;
-    case OP_MOVHLPS_VxUx: set_xmm(i.reg, shuffle_of(3, xmm(i.reg), xmm(i.rm), {3, 1})); return true;
-    case OP_MOVLHPS_VxUx: set_xmm(i.reg, shuffle_of(3, xmm(i.reg), xmm(i.rm), {0, 2})); return true;
+    case OP_MOVHLPS_VxUx: set_xmm(i.reg, shuffle_of(3, first(), xmm(i.rm), {3, 1})); return true;
+    case OP_MOVLHPS_VxUx: set_xmm(i.reg, shuffle_of(3, first(), xmm(i.rm), {0, 2})); return true;
 
     case OP_PMOVMSKB_GdUx: set(i.reg, to_word(emit(IrOp::kMask8, Type::kV128, xmm(i.rm)))); return true;
     case OP_MOVMSKPS_GdUx: set(i.reg, to_word(emit(IrOp::kMask32, Type::kV128, xmm(i.rm)))); return true;
@@ -213,7 +236,7 @@ bool Lifter::simd_lanes() {
   };
   auto insert = [&](IrOp op, unsigned size) {
     const Value v = memory() ? load(linear(false, size), size) : from_word(get(i.rm), size);
-    set_xmm(i.reg, set_lane(op, xmm(i.reg), v, i.imm & ((16u >> size) - 1)));
+    set_xmm(i.reg, set_lane(op, first(), v, i.imm & ((16u >> size) - 1)));
     return true;
   };
   switch (i.op) {
@@ -231,7 +254,7 @@ bool Lifter::simd_lanes() {
     case OP_PEXTRW_GdUxIb: set(i.reg, to_word(lane(IrOp::kLane16, xmm(i.rm), i.imm & 7))); return true;
     case OP_INSERTPS_VxWdIb: {
       const Value v = memory() ? load(linear(false, 2), 2) : lane(IrOp::kLane32, xmm(i.rm), i.imm >> 6 & 3);
-      Value r = set_lane(IrOp::kSetLane32, xmm(i.reg), v, i.imm >> 4 & 3);
+      Value r = set_lane(IrOp::kSetLane32, first(), v, i.imm >> 4 & 3);
       if (i.imm & 15) {
         auto keep = [&](unsigned k) { return i.imm >> k & 1 ? u64{0} : u64{0xffffffff}; };
         r = vec(IrOp::kVAnd, r, v128(keep(0) | keep(1) << 32, keep(2) | keep(3) << 32));
@@ -276,7 +299,7 @@ IrOp lane_operation(u16 op) {
 bool Lifter::simd_arith() {
   const Insn& i = *insn_;
   auto binary = [&](auto fn) {
-    const Value b = source(), a = xmm(i.reg);
+    const Value b = source(), a = first();
     set_xmm(i.reg, fn(a, b));
     return true;
   };
@@ -291,9 +314,9 @@ bool Lifter::simd_arith() {
     });
   };
   if (const IrOp op = lane_operation(i.op); op != IrOp::kNop) {
-    if (op == IrOp::kVXor && !memory() && i.reg == i.rm) {
+    if (op == IrOp::kVXor && !memory() && first_register() == i.rm) {
       set_xmm(i.reg, v128(0, 0));
-      if (!mmx_) xmm_[i.reg].plain = xmm_[i.reg].plain_low = 3;
+      if (!mmx_) known(i.reg).plain = known(i.reg).plain_low = 3;
       return true;
     }
     return binary([&](Value a, Value b) { return vec(op, a, b); });
@@ -346,7 +369,7 @@ bool Lifter::simd_arith() {
 bool Lifter::simd_horizontal() {
   const Insn& i = *insn_;
   auto pairs = [&](unsigned size, IrOp op) {
-    const Value b = source(), a = xmm(i.reg);
+    const Value b = source(), a = first();
     const Value even = size == 1 ? shuffle_of(1, a, b, {0, 2, 4, 6, 8, 10, 12, 14}) : shuffle_of(2, a, b, {0, 2, 4, 6});
     const Value odd = size == 1 ? shuffle_of(1, a, b, {1, 3, 5, 7, 9, 11, 13, 15}) : shuffle_of(2, a, b, {1, 3, 5, 7});
     set_xmm(i.reg, vec(op, even, odd));
@@ -379,18 +402,18 @@ bool Lifter::simd_shift(IrOp op, unsigned bits, bool by_immediate) {
   if (by_immediate) {
     const unsigned n = static_cast<unsigned>(i.imm & 0xff);
     if (n < bits)
-      set_xmm(i.rm, n ? vec(op, xmm(i.rm), c32(n)) : xmm(i.rm));
+      set_xmm(only_register(), n ? vec(op, xmm(i.rm), c32(n)) : xmm(i.rm));
     else
-      set_xmm(i.rm, arithmetic ? vec(op, xmm(i.rm), c32(bits - 1)) : v128(0, 0));
+      set_xmm(only_register(), arithmetic ? vec(op, xmm(i.rm), c32(bits - 1)) : v128(0, 0));
     return true;
   }
-  const Value count = lane(IrOp::kLane64, source(), 0);
+  const Value count = lane(IrOp::kLane64, vex_.on ? source_both(4) : source(), 0);
   if (arithmetic) {
     const Value few = bin_c(IrOp::kLtU, Type::kI64, count, bits);
     const Value n = emit(IrOp::kSelect, Type::kI32, emit(IrOp::kWrap, Type::kI64, count), c32(bits - 1), few);
-    set_xmm(i.reg, vec(op, xmm(i.reg), n));
+    set_xmm(i.reg, vec(op, first(), n));
   } else {
-    const Value r = vec(op, xmm(i.reg), emit(IrOp::kWrap, Type::kI64, count));
+    const Value r = vec(op, first(), emit(IrOp::kWrap, Type::kI64, count));
     set_xmm(i.reg, vec(IrOp::kVAnd, r, shift_count_mask(count, bits)));
   }
   return true;
@@ -404,7 +427,7 @@ bool Lifter::simd_shuffle() {
   auto blend = [imm](unsigned k, unsigned n) { return static_cast<u8>(imm >> k & 1 ? n + k : k); };
   // reg = elements of reg and r/m
   auto two = [&](unsigned size, std::initializer_list<u8> elements) {
-    const Value b = source(), a = xmm(i.reg);
+    const Value b = source(), a = first();
     set_xmm(i.reg, shuffle_of(size, a, b, elements));
     return true;
   };
@@ -426,8 +449,9 @@ bool Lifter::simd_shuffle() {
     return shuffle(low, high_bytes, lanes);
   };
   auto blend_by_sign = [&](IrOp less) {
-    const Value b = source(), a = xmm(i.reg);
-    const Value mask = less == IrOp::kShrS32 ? vec(less, xmm(0), c32(31)) : vec(less, xmm(0), v128(0, 0));
+    const Value b = source(), a = first();
+    const unsigned r = vex_.on ? imm >> 4 & (long_ ? 15 : 7) : 0;
+    const Value mask = less == IrOp::kShrS32 ? vec(less, xmm(r), c32(31)) : vec(less, xmm(r), v128(0, 0));
     set_xmm(i.reg, vec(IrOp::kVSelect, b, a, mask));
     return true;
   };
@@ -446,17 +470,17 @@ bool Lifter::simd_shuffle() {
 #undef SHIFT
     case OP_PSLLDQ_UxIb: {
       const unsigned n = imm < 16 ? 16 - imm : 0;
-      set_xmm(i.rm, n ? bytes(v128(0, 0), xmm(i.rm), n) : v128(0, 0));
+      set_xmm(only_register(), n ? bytes(v128(0, 0), xmm(i.rm), n) : v128(0, 0));
       return true;
     }
-    case OP_PSRLDQ_UxIb: set_xmm(i.rm, bytes(xmm(i.rm), v128(0, 0), imm < 16 ? imm : 32)); return true;
+    case OP_PSRLDQ_UxIb: set_xmm(only_register(), bytes(xmm(i.rm), v128(0, 0), imm < 16 ? imm : 32)); return true;
     case OP_PALIGNR_VxWxIb: {
-      const Value b = source(), a = xmm(i.reg);
+      const Value b = source(), a = first();
       set_xmm(i.reg, bytes(b, a, imm));
       return true;
     }
     case OP_PSHUFB_VxWx: {
-      const Value b = source(), a = xmm(i.reg);
+      const Value b = source(), a = first();
       const u64 k = 0x8f8f8f8f8f8f8f8f;
       set_xmm(i.reg, vec(IrOp::kSwizzle, a, vec(IrOp::kVAnd, b, v128(k, k))));
       return true;
@@ -469,7 +493,7 @@ bool Lifter::simd_shuffle() {
     case OP_MOVSLDUP_VxWx: return one(2, {0, 0, 2, 2});
     case OP_MOVSHDUP_VxWx: return one(2, {1, 1, 3, 3});
     case OP_MOVDDUP_VxWq: {
-      const Value v = source_low(3);
+      const Value v = vex_.halves == 2 ? source() : source_low(3);
       set_xmm(i.reg, shuffle_of(3, v, v, {0, 0}));
       return true;
     }
@@ -502,10 +526,16 @@ bool Lifter::simd_widen() {
   // From 1 << from bytes a lane in steps; memory holds 1 << size bytes.
   auto widen = [&](unsigned size, std::initializer_list<IrOp> steps) {
     Value v;
-    if (memory() && size == 1)
+    if (vex_.halves == 2) {
+      v = source_both(size + 1);
+      u8 lanes[16];
+      for (unsigned k = 0; k < 16; k++) lanes[k] = static_cast<u8>((k + (1u << size)) & 15);
+      if (vex_.half) v = shuffle(v, v, lanes);
+    } else if (memory() && size == 1) {
       v = emit(IrOp::kSplat16, Type::kI32, load(linear(false, 1), 1));
-    else
+    } else {
       v = source_low(size);
+    }
     for (IrOp op : steps) v = vec(op, v);
     set_xmm(i.reg, v);
     return true;
@@ -540,7 +570,7 @@ void Lifter::simd_test() {
 // reg = what tier 0 makes of reg and r/m.
 void Lifter::simd_call_out() {
   const Value b = source();
-  set_xmm(insn_->reg, fp_slow(c32(1), xmm(insn_->reg), b));
+  set_xmm(insn_->reg, fp_slow(c32(1), first(), b));
 }
 
 bool Lifter::simd_other() {

@@ -29,7 +29,7 @@ class Lifter {
     FlagOp op = FlagOp::kCpu;
     unsigned size = 0;
     Value a = 0, b = 0;
-    Value cf = 0;        // the carry alone, where that is known
+    Value cf = 0;  // the carry alone, where that is known
     // Not as the operation makes it: the carry (which is `cf` then); OF (0: it is).
     bool carry_apart = false;
     Value of = 0;
@@ -110,13 +110,21 @@ class Lifter {
   Value shuffle(Value a, Value b, const u8 (&lanes)[16]);
   // Elements of `size` (log2 of the bytes); those from 16 >> size on are b's.
   Value shuffle_of(unsigned size, Value a, Value b, std::initializer_list<u8> elements);
-  Value xmm(unsigned r) { return mmx_ ? mm(r) : emit(IrOp::kGet, Type::kV128, 0, 0, 0, kVarXmm + r); }
+  // A register: of AVX the half at hand.
+  Value xmm(unsigned r) { return mmx_ ? mm(r) : xmm_half(r, vex_.half); }
+  Value xmm_half(unsigned r, unsigned half) { return emit(IrOp::kGet, Type::kV128, 0, 0, 0, kVarXmm + r + 16 * half); }
   void set_xmm(unsigned r, Value v);
+  // The first source, which for SSE is the destination; and the destination where for SSE that is the only register.
+  unsigned first_register() const { return vex_.on ? insn_->vvvv : insn_->reg; }
+  Value first() { return xmm(first_register()); }
+  unsigned only_register() const { return vex_.on ? insn_->vvvv : insn_->rm; }
   // The r/m operand: 16 bytes of memory, which tier 0 looks at where they are not aligned, or fewer, zero-extended.
   Value source(bool aligned = true);
   Value source_low(unsigned size);
+  Value source_both(unsigned size);
+  Value vector_host(bool write, bool aligned);
   unsigned size_y() const { return insn_->osz == 3 ? 3 : 2; }
-  void require_alignment(Value lin);
+  void require_alignment(Value lin, unsigned bytes);
   void store(Value v, unsigned size, bool aligned);
   Value shift_count_mask(Value count, unsigned bits);
   bool simd_move();
@@ -129,6 +137,25 @@ class Lifter {
   void simd_test();
   void simd_call_out();
   bool simd_other();
+
+  // ---- AVX (lift_avx.cpp) ----
+  // What an instruction of SSE is lifted as where VEX encodes it: a half after the other. The destination is written
+  // behind both, for until then the unit may be left.
+  struct Vex {
+    bool on = false;
+    bool aligned = false;  // an operand in memory must be
+    unsigned halves = 1, half = 0;
+    Value host = 0;  // of the operand in memory
+    int dst = -1;
+    Value result[2] = {};
+  };
+  bool insn_avx();
+  bool avx_as_sse();
+  bool avx_halves();
+  void avx_finish();
+  void set_ymm(unsigned r, Value low, Value high);
+  Value broadcast(unsigned size);
+  bool insn_bmi();
 
   // ---- floating point (lift_fp.cpp) ----
   struct Fp;  // a format
@@ -232,6 +259,7 @@ class Lifter {
   bool bit(bool immediate);
   bool double_shift(bool left, bool by_cl);
   bool count_bits();
+  Value byte_swap(Value v, unsigned size);
   void binary(IrOp op, const Place& dst, Value src);
   void compare(Value a, Value b, unsigned size);
   void add_carry(bool subtract, const Place& dst, Value src);
@@ -263,7 +291,12 @@ class Lifter {
     // No denormal is in the low lane, or in any lane: bit 0: of 32, bit 1: of 64 bits.
     u8 plain_low = 0, plain = 0;
   };
-  Xmm xmm_[16];
+  Xmm xmm_[32];  // from 16 on: upper halves
+  Xmm& known(unsigned r) { return xmm_[r + 16 * vex_.half]; }
+  const Xmm& known(unsigned r) const { return xmm_[r + 16 * vex_.half]; }
+  Vex vex_;
+  bool avx_checked_ = false;  // in this block
+  u32 upper_zero_ = 0;        // registers whose upper halves are known to be 0
   X87 x87_;
   u8 mmx_ = 0;                // while SSE's code makes an MMX instruction: log2 of the bytes of its operand in memory
   bool mmx_checked_ = false;  // in this block

@@ -88,6 +88,27 @@ void sse_state(Writer& w, u64 variable, u32 cpu) {
     w.op(kI32Or);
     return;
   }
+  if (variable == kVarAvxOff) {
+    // CR0.TS and the complement of CR0.PE, those of CR4.OSXSAVE, and of the SSE and AVX state in XCR0.
+    state(kCr0Offset);
+    w.i32(kCr0PE | kCr0TS);
+    w.op(kI32And);
+    w.i32(kCr0PE);
+    w.op(kI32Xor);
+    state(kCr4Offset);
+    w.i32(kCr4OSXSAVE);
+    w.op(kI32And);
+    w.i32(kCr4OSXSAVE);
+    w.op(kI32Xor);
+    w.op(kI32Or);
+    state(kXcr0Offset);
+    w.i32(6);
+    w.op(kI32And);
+    w.i32(6);
+    w.op(kI32Xor);
+    w.op(kI32Or);
+    return;
+  }
   w.i32(0);
   state(kMxcsrOffset);
   w.i32(kHostArithmeticMask);

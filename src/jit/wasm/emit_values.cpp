@@ -110,6 +110,7 @@ void Emitter::inst(Value v) {
     case IrOp::kX87: x87(i); break;
     case IrOp::kLoadFpu: load_fpu(i); break;
     case IrOp::kStoreFpu: return store_fpu(i);
+    case IrOp::kZeroUpper: return zero_upper(static_cast<u32>(i.imm));
     case IrOp::kLeaveIf:
       value(i.a);
       leave_tier0_if(i);

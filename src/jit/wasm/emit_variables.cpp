@@ -15,7 +15,7 @@ namespace oriel::jit {
 namespace {
 // Instructions of the largest loop that holds its variables.
 constexpr u32 kHoldingLoop = 200;
-constexpr u64 kFollowed = (u64{1} << kVarCount) - 1 | u64{0xffff} << kVarXmm;
+constexpr u64 kFollowed = (u64{1} << kVarCount) - 1 | u64{0xffffffff} << kVarXmm;
 
 template <class F>
 void each(u64 variables, F f) {
@@ -105,12 +105,10 @@ void Emitter::store(u64 variables) {
 }
 
 u32 Emitter::home(u32 v) const {
-  switch (v) {
-    case kVarFlagKind: return at_.flag_kind;
-    case kVarFlagA: return at_.flag_a;
-    case kVarFlagB: return at_.flag_b;
-    default: return v < kVarFlagKind ? at_.gpr + 8 * v : at_.cpu + static_cast<u32>(kXmmOffset) + 16 * (v - kVarXmm);
-  }
+  if (v < kVarFlagKind) return at_.gpr + 8 * v;
+  if (v >= kVarYmmHigh) return at_.cpu + static_cast<u32>(kYmmHighOffset) + 16 * (v - kVarYmmHigh);
+  if (v >= kVarXmm) return at_.cpu + static_cast<u32>(kXmmOffset) + 16 * (v - kVarXmm);
+  return v == kVarFlagKind ? at_.flag_kind : v == kVarFlagA ? at_.flag_a : at_.flag_b;
 }
 
 void Emitter::need(u32 v) {
@@ -150,6 +148,24 @@ u32 Emitter::way_out() {
   return static_cast<u32>(labels_.size()) - (held ? 2 : 1);
 }
 
+void Emitter::zero_upper(u32 count) {
+  const u64 upper = ((u64{1} << count) - 1) << kVarYmmHigh;
+  flush(upper);
+  where_.cached &= ~upper;
+  where_.dirty &= ~upper;
+  const u32 zero = new_temp(Type::kV128);
+  Inst i;
+  i.type = Type::kV128;
+  wide_const(w_, i);
+  w_.op(kLocalSet, zero);
+  for (u32 n = 0; n < count; n++) {
+    w_.i32(0);
+    w_.op(kLocalGet, zero);
+    v128_store(w_, 4, home(kVarYmmHigh + n));
+  }
+  free_temps_[static_cast<usize>(Type::kV128)].push_back(zero);
+}
+
 void Emitter::store_all() {
   store(where_.dirty);
   sync_x87();
@@ -160,7 +176,7 @@ void Emitter::load_held() {
   reload_x87();
 }
 
-// What follows from CR0, CR4 and MXCSR.
+// What follows from CR0, CR4, XCR0 and MXCSR.
 void Emitter::reload_state() {
   for (u32 v = kVarSseOff; v <= kVarFpLimit32; v++) {
     if (!(used_ >> v & 1)) continue;

@@ -64,6 +64,7 @@ class Emitter {
   bool holding() const { return !(held_dirty_ & ~where_.cached); }
   u32 way_out();  // the same to leave the unit; the label to go to
   void store_all();
+  void zero_upper(u32 count);
   void load_held();
   void reload_state();
   u32 local_of(u64 var) const { return var < kVarXmm ? static_cast<u32>(var) : extra_[var - kVarXmm]; }
