@@ -1,5 +1,5 @@
 // The decoder against a second independent one, binutils' objdump: the length of what we accept, over every opcode of
-// the legacy maps with prefixes and a choice of ModRM bytes, in 16-, 32- and 64-bit code. Takes a minute: only with
+// all maps with prefixes and a choice of ModRM bytes, in 16-, 32- and 64-bit code. Takes a minute: only with
 // ORIEL_FULL in the environment (./test --full), otherwise it is skipped. Argument: a file to write the code to.
 #include <cstdio>
 #include <cstdlib>
@@ -74,6 +74,23 @@ std::vector<Case> make_cases(CodeMode mode) {
             if (decode(c.bytes, 15, mode, c.insn) == DecodeStatus::kOk && c.insn.op > OP_LONG) cases.push_back(c);
           }
     }
+  // VEX: every map, opcode, W, L and pp, two choices of the third register.
+  for (unsigned map = 1; map <= 3; map++)
+    for (unsigned wlpp = 0; wlpp < 16; wlpp++)
+      for (unsigned vvvv : {15u, 11u})
+        for (unsigned op = 0; op < 256; op++)
+          for (const u8 modrm : kModrm) {
+            Case c;
+            std::memset(c.bytes, 0x90, kSlot);
+            const u8 vex[] = {0xc4,
+                              static_cast<u8>(0xe0 | map),
+                              static_cast<u8>((wlpp & 8) << 4 | vvvv << 3 | (wlpp & 7)),
+                              static_cast<u8>(op),
+                              modrm,
+                              0x25};
+            std::memcpy(c.bytes, vex, sizeof vex);
+            if (decode(c.bytes, 15, mode, c.insn) == DecodeStatus::kOk && c.insn.op > OP_LONG) cases.push_back(c);
+          }
   return cases;
 }
 
