@@ -546,6 +546,12 @@ Left run_switch([[maybe_unused]] Cpu& cpu, [[maybe_unused]] u64 limit) {
         case OP_CLD: c.rflags &= ~static_cast<u32>(kDF); break;
         case OP_STD: c.rflags |= kDF; break;
         case OP_PAUSE:
+          if (ORIEL_UNLIKELY(c.svm.guest)) {
+            if constexpr (kFast) FAULT;
+            c.rip = NEXT;
+            if (c.intercepts(kSvmPause)) FAULT;
+          }
+          break;
         case OP_NOP_19: case OP_NOP_1A: case OP_NOP_1B: case OP_NOP_1C: case OP_NOP_1D: case OP_NOP_1E: case OP_NOP_1F: break;
 
         // Comparisons fused with the jump behind them (blocks.h). An access that raised an event ends the block first.

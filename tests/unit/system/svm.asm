@@ -283,6 +283,7 @@ EXITS "RSM", 0x73, 0, rsm
 EXITS "IRET", 0x74, 0, iretq
 EXITS "INT n", 0x75, 0x40, int 0x40
 EXITS "INVD", 0x76, 0, invd
+EXITS "PAUSE", 0x77, 0, pause
 EXITS "HLT", 0x78, 0, hlt
 EXITS "INVLPG", 0x79, 0, invlpg [DATA]
 EXITS "INVLPGA", 0x7a, 0, db 0x0f, 0x01, 0xdf
