@@ -1,7 +1,8 @@
 // Fuzzes the processor: random machine state (mode, control registers, segments, tables, registers) and random
-// code, for a limited number of instructions. Beside the sanitizers it checks that the state stays coherent, that
-// the instruction limit is kept, and that running in one go and one instruction at a time come to the same state
-// (block building, self-modifying code and lazy state all break that first).
+// code, for a limited number of instructions; also as the guest of a host, under a VMCB of which any byte may be wrong.
+// Beside the sanitizers it checks that the state stays coherent, that the instruction limit is kept, and that running
+// in one go and one instruction at a time come to the same state (block building, self-modifying code and lazy state
+// all break that first).
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,8 @@ using namespace oriel;
 namespace {
 
 constexpr u32 kPokeEnd = 0x20000;  // the input can overwrite what lies below
+// The host of a guest (below), and what it hands to VMRUN.
+constexpr u32 kVmcb = 0x18000, kMsrpm = 0x1a000, kIopm = 0x19000, kHostIdt = 0x1e000, kHostCode = 0x1f000;
 
 class Input {
  public:
@@ -90,6 +93,75 @@ void check(bool ok, const char* what) {
   std::abort();
 }
 
+// Makes a guest of the machine as it is, whose VMCB the input changes at will, and puts the processor into its host,
+// which runs it again after every exit, behind the instruction that was intercepted.
+void make_guest(Bench& b, Input& in) {
+  Cpu& c = b.cpu;
+  PhysMem& m = b.mem;
+  for (u32 k = 0; k < 6; k++) m.write<u32>(kVmcb + 4 * k, static_cast<u32>(in.word(2)) * 0x10001u);
+  m.write<u32>(kVmcb + 0x10, m.read<u32>(kVmcb + 0x10) | 1);  // VMRUN
+  m.write<u64>(kVmcb + 0x40, kIopm);
+  m.write<u64>(kVmcb + 0x48, kMsrpm);
+  m.write<u32>(kVmcb + 0x58, 1u);
+  m.write<u64>(kVmcb + 0x60, in.word(5));                     // virtual interrupts
+  m.write<u64>(kVmcb + 0x90, in.byte() & 1);                  // nested paging
+  if (in.byte() & 1) m.write<u64>(kVmcb + 0xa8, in.word(6));  // an event
+  m.write<u64>(kVmcb + 0xb0, kBarePml4);
+  const unsigned segments[] = {kES, kCS, kSS, kDS};
+  for (u32 k = 0; k < 4; k++) {
+    const SegCache& g = c.seg[segments[k]];
+    const u32 at = kVmcb + 0x400 + 16 * k;
+    m.write<u16>(at, g.sel), m.write<u16>(at + 2, g.attr), m.write<u32>(at + 4, g.limit), m.write<u64>(at + 8, g.base);
+  }
+  m.write<u32>(kVmcb + 0x464, c.gdtr.limit), m.write<u64>(kVmcb + 0x468, c.gdtr.base);
+  m.write<u32>(kVmcb + 0x484, c.idtr.limit), m.write<u64>(kVmcb + 0x488, c.idtr.base);
+  m.write<u8>(kVmcb + 0x4cb, c.cpl);
+  const struct {
+    u32 at;
+    u64 value;
+  } saved[] = {{0x4d0, c.efer | kEferSVME},
+               {0x548, c.cr4},
+               {0x550, c.cr3},
+               {0x558, c.cr0},
+               {0x560, c.dr[7]},
+               {0x568, c.dr[6]},
+               {0x570, c.get_rflags()},
+               {0x578, c.rip},
+               {0x5d8, c.gpr[kRSP]},
+               {0x5f8, c.gpr[kRAX]}};
+  for (const auto& s : saved) m.write<u64>(kVmcb + s.at, s.value);
+  for (unsigned pokes = in.byte() & 7; pokes; pokes--) m.write<u8>(kVmcb + (in.word(2) & 0xfff), in.byte());
+
+  static constexpr u8 kHost[] = {
+      0xb8, 0x00, 0x80, 0x01, 0x00,                    // again: mov eax, kVmcb
+      0x0f, 0x01, 0xd8,                                // vmrun
+      0x48, 0x8b, 0x04, 0x25, 0xc8, 0x80, 0x01, 0x00,  // mov rax, [kVmcb + 0xc8]: next RIP, if it is known
+      0x48, 0x85, 0xc0,                                // test rax, rax
+      0x74, 0x08,                                      // jz next
+      0x48, 0x89, 0x04, 0x25, 0x78, 0x85, 0x01, 0x00,  // mov [kVmcb + 0x578], rax
+      0xeb, 0xe1,                                      // next: jmp again
+  };
+  m.write(kHostCode, kHost, sizeof kHost);
+  for (u32 v = 0; v < 256; v++) m.write<u64>(kHostIdt + v * 16, bare_gate(kSelCode64, kBareStubs + 4 * v, 0x8e));
+  c.cr0 = kCr0ET | kCr0PE | kCr0PG;
+  c.cr3 = kBarePml4;
+  c.cr4 = (c.cr4 & (kCr4OSFXSR | kCr4OSXSAVE)) | kCr4PAE;
+  c.efer = kEferLME | kEferLMA | kEferSVME | kEferNXE;
+  c.gdtr = DescTable{kBareGdt, kSelEnd - 1};
+  c.idtr = DescTable{kHostIdt, 0xfff};
+  for (unsigned s : segments) {
+    c.seg[s] = SegCache{};
+    c.seg[s].sel = s == kCS ? kSelCode64 : kSelData32;
+    c.seg[s].limit = 0xffffffff;
+    c.seg[s].attr = s == kCS ? 0xa9b : 0xc93;
+  }
+  c.dr[7] = 0x400;
+  c.cpl = 0;
+  c.gpr[kRSP] = kBareStack0;
+  c.set_rflags_raw(kF1 | (in.byte() & 1 ? static_cast<u32>(kIF) : 0));
+  c.rip = c.fault_rip = kHostCode;
+}
+
 // Builds the machine that the input describes; returns how many instructions to run.
 unsigned set_up(Bench& b, Input in) {
   Cpu& c = b.cpu;
@@ -99,6 +171,7 @@ unsigned set_up(Bench& b, Input in) {
   BareSetup setup;
   setup.mode = mode;
   setup.user = m0 & 8;
+  const bool guest = (m0 & 0xc0) == 0xc0;
   setup.paging = m0 & 0x10;
   setup.pae = m0 & 0x20;
   setup.cr0 = (m1 & 1 ? kCr0WP : 0) | (m1 & 2 ? kCr0AM : 0) | (m1 & 4 ? kCr0TS : 0) | (m1 & 8 ? kCr0EM : 0) |
@@ -172,8 +245,9 @@ unsigned set_up(Bench& b, Input in) {
   }
   const u8 count = in.byte();
   const u32 at = kBareCode + (static_cast<u32>(in.word(2)) & 0xfff);
-  b.mem.write(at, in.rest(), std::min<usize>(in.left(), 0x4000));
   c.rip = c.fault_rip = at;
+  if (guest) make_guest(b, in);
+  b.mem.write(at, in.rest(), std::min<usize>(in.left(), 0x4000));
   c.update_breakpoints();
   return count + 1u;
 }
