@@ -179,8 +179,9 @@ def text(f80):
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     r = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
-    # The one that a random search found: an exact result that is denormal.
-    print("FYL2X 0b7f 0001:8000000000000000 8000:000000000000056e", text(rounded(mpf(16382 * 0x56E) * mpf(2) ** -16445, 2)))
+    # Exact results that are denormal, which a random search found; the second of a denormal operand.
+    for cw, x, y in (0x0B7F, (1, TOP), (0x8000, 0x56E)), (0x0F7F, (0, 4), (0x8000, 0x3E3A3A)):
+        print("FYL2X %04x" % cw, text(x), text(y), text(rounded(value(y) * log2(value(x)), cw >> 10 & 3)))
     for name, function in FUNCTIONS.items():
         for _ in range(count):
             x, y = operands(r, name)

@@ -2,6 +2,7 @@
 // pseudo-denormals, unnormals, NaNs of both kinds), every rounding and precision control, unmasked exceptions, stack
 // overflow and underflow. The whole state is compared bit by bit with this machine's processor; transcendentals
 // within one unit in the last place. x86-64 hosts only; arguments: cases per form (default 3000), seed, a form's ID.
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -202,7 +203,7 @@ int main(int argc, char** argv) {
           same &= distance == 0;
           if (distance <= 1) std::memcpy(ours, theirs, 10);
         }
-        const bool power_of_two = id == "FYL2X" && load<u64>(start.fx + kFxSt) == u64{1} << 63;
+        const bool power_of_two = id == "FYL2X" && std::has_single_bit(load<u64>(start.fx + kFxSt));
         mask.sw = static_cast<u16>(~(0x0200 | 0x20 | (same && !power_of_two ? 0 : 0x10)));
         if (!(cw & 0x20)) mask.sw &= static_cast<u16>(~0x8080);
       }
