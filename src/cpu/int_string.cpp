@@ -87,6 +87,18 @@ void copy(u8* d, const u8* s, u64 n, bool down) {
   for (u64 k = 0; k < n; k++) store<T>(d - k * sizeof(T), load<T>(s - k * sizeof(T)));
 }
 
+// Elements in eight bytes, and eight bytes of ones.
+template <class T>
+constexpr u64 kMany = 8 / sizeof(T);
+template <class T>
+constexpr u64 kEvery = ~u64{0} / static_cast<T>(~T{0});
+
+template <class T>
+bool has_zero(u64 v) {
+  const u64 borrows = v - kEvery<T>;
+  return ~v & borrows & kEvery<T> << (8 * sizeof(T) - 1);
+}
+
 template <class T>
 void fill(u8* d, T v, u64 n, bool down) {
   if (down) d -= (n - 1) * sizeof(T);
@@ -96,9 +108,7 @@ void fill(u8* d, T v, u64 n, bool down) {
       return;
     }
   }
-  constexpr u64 every = ~u64{0} / static_cast<T>(~T{0});
-  constexpr u64 many = 8 / sizeof(T);
-  for (; n >= many; n -= many, d += 8) store<u64>(d, v * every);
+  for (; n >= kMany<T>; n -= kMany<T>, d += 8) store<u64>(d, v * kEvery<T>);
   for (; n; n--, d += sizeof(T)) store<T>(d, v);
 }
 
@@ -120,6 +130,14 @@ u64 run_of(Cpu& c, u64 src, u64 dst, u64 n, bool while_equal) {
     const s64 by = down ? -s64{sizeof(T)} : s64{sizeof(T)};
     T a = static_cast<T>(src), b;
     u64 k = 0;
+    // Eight bytes at a time, upwards, before those in which it ends.
+    while (!down && n - k > kMany<T>) {
+      const u64 differ = load<u64>(d) ^ (K == Str::kCmps ? load<u64>(s) : a * kEvery<T>);
+      if (while_equal ? differ != 0 : has_zero<T>(differ)) break;
+      k += kMany<T>;
+      d += 8;
+      if constexpr (K == Str::kCmps) s += 8;
+    }
     do {
       if constexpr (K == Str::kCmps) {
         a = load<T>(s);

@@ -185,7 +185,8 @@ class Jit final : public CompiledCode {
   u64 end_ = 0;  // icount when the budget is spent
   Ran step_outcome_ = Ran::kGo;
   std::shared_ptr<CompiledUnit> ran_last_;
-  u64 reported_ = 0;  // the count of instructions when report() told the host, or compiled code was entered
+  bool within_string_ = false;  // left where some of a repeated instruction has been done
+  u64 reported_ = 0;            // the count of instructions when report() told the host, or compiled code was entered
   Stats stats_;
 };
 

@@ -31,7 +31,9 @@ u64 Jit::string(u32 what, u64 src, u64 dst, u64 count) {
     goes_on = !compares || c_.zf() == static_cast<bool>(what & kRepeatWhileEqual);
   }
   c_.rep_iterations += done;
-  return goes_on && done < count ? done | kStringUnfinished : done;
+  if (!goes_on || done == count) return done;
+  within_string_ = done != 0;
+  return done | kStringUnfinished;
 }
 
 }  // namespace oriel::jit

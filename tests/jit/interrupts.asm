@@ -258,6 +258,25 @@ sse:
   jnz .next
   ret
 
+avx:
+  mov ecx, 4
+.next:
+  vmovdqu ymm2, [rsi_ + rcx_ * 4]
+  vpaddd ymm3, ymm2, [rdi_ + 2]
+  vpcmpeqb ymm4, ymm3, ymm2
+  vpmovmskb eax, ymm4
+  vmovdqu [rdi_ + rcx_ * 4], ymm3
+  vextracti128 xmm5, ymm3, 1
+  vaddsd xmm0, xmm1, [rdi_ + 8]
+  blsr edx, eax
+  ja .over
+  vzeroupper
+.over:
+  vmulpd ymm1, ymm3, ymm0
+  dec ecx
+  jnz .next
+  ret
+
 x87:
   fld qword [numbers]
   fld qword [numbers + 8]
@@ -288,6 +307,17 @@ strings:                         ; and what tier 0 executes within compiled code
   sub edi, 40
   mov ecx, 9
   repe scasb
+  push rsi_                      ; over the ends of both pages, once as a pattern that repeats
+  push rdi_
+  mov ecx, 11
+  rep movsd
+  lea rsi_, [rdi_ - 3]
+  mov ecx, 30
+  rep movsb
+  mov ecx, 25
+  repne cmpsw
+  pop rdi_
+  pop rsi_
   rdtsc
   cpuid
   mov ecx, 5
@@ -337,7 +367,7 @@ modified:                        ; an immediate ahead, while it runs
 
 align 16
 numbers: dq 1.5, -2.25, 0.75, 1.0e-3
-programs: dd alu, calls, memory, sse, x87, strings, faulting, modified, 0
+programs: dd alu, calls, memory, sse, avx, x87, strings, faulting, modified, 0
 program: dq 0
 number: dd 0
 n: dd 0
