@@ -219,6 +219,43 @@ void check_text(const Unit& unit) {
   if (!same) std::printf("%s\n-- read as\n%s", text.c_str(), print(read).c_str());
 }
 
+void test_avx() {
+  // vpaddd ymm0, ymm1, [rdi]; vpmovmskb eax, ymm0; vaddsd xmm2, xmm2, xmm0; vzeroupper; andn ecx, eax, edx; ret
+  const auto page = page_with({0xc5, 0xf5, 0xfe, 0x07, 0xc5, 0xfd, 0xd7, 0xc0, 0xc5, 0xeb, 0x58,
+                               0xd0, 0xc5, 0xf8, 0x77, 0xc4, 0xe2, 0x78, 0xf2, 0xca, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k64, 100, unit));
+  const std::string text = print(unit);
+  CHECK(!has(text, "step") && has(text, "i32x4.add") && has(text, "fadd.f64") && has(text, "zero_upper 16"));
+  // Both halves come from one probe and are written behind what may leave the unit.
+  usize added = 0, probes = 0, written = 0;
+  for (const Inst& i : unit.blocks[1].insts) {
+    if (i.op == IrOp::kProbe) CHECK(++probes > 1 || i.size == 5);
+    if (i.op == IrOp::kAdd32) CHECK(++added && !written);
+    written += i.op == IrOp::kSet && (i.imm == kVarXmm || i.imm == kVarYmmHigh);
+  }
+  CHECK(added == 2 && written == 2);
+  check_text(unit);
+  if (g_failed) std::printf("%s", text.c_str());
+}
+
+void test_strings() {
+  // mov ecx, 9; rep movsd; repe cmpsb; rol eax, 3; bt eax, 1; ret
+  const auto page = page_with({0xb9, 9, 0, 0, 0, 0xf3, 0xa5, 0xf3, 0xa6, 0xc1, 0xc0, 3, 0x0f, 0xba, 0xe0, 1, 0xc3});
+  Unit unit;
+  CHECK(make(page, 0, CodeMode::k32, 100, unit));
+  const std::string text = print(unit);
+  usize strings = 0, commits = 0;
+  for (const Inst& i : unit.blocks[1].insts) {
+    strings += i.op == IrOp::kString;
+    commits += i.op == IrOp::kCommitFlags;
+  }
+  // Flags go to Cpu for CMPS alone.
+  CHECK(!has(text, "step") && strings == 2 && commits == 1);
+  check_text(unit);
+  if (g_failed) std::printf("%s", text.c_str());
+}
+
 // Any bytes, from any place of a page, in both modes.
 void test_random(unsigned rounds) {
   u64 seed = 1;
@@ -289,6 +326,18 @@ void test_flags() {
       {FlagOp::kCompare, 2, 1, 1, true, true, false},
       {FlagOp::kTest, 2, 0, 1, false, true, false},
   };
+  // CF and OF apart from the operation.
+  cpu.set_arith_flags(kPF);
+  constexpr u32 kBoth = kFlagCf | kFlagOf | 1 << kFlagCfBit;
+  for (u32 kind : {flag_kind(FlagOp::kSub, 2), flag_kind(FlagOp::kCpu, 0)}) {
+    CHECK(flag_condition(cpu, kind | kBoth, 5, 5, kB) && !flag_condition(cpu, kind | kBoth, 5, 5, 0));
+    CHECK(flag_condition(cpu, kind | kFlagCf | 1 << kFlagCfBit, 5, 5, kB));
+    CHECK(flag_condition(cpu, kind | kFlagOf | 1 << kFlagOfBit, 5, 5, 0));
+  }
+  commit_flags(cpu, flag_kind(FlagOp::kSub, 2) | kFlagCf | 1 << kFlagCfBit, 0x80000000, 1);
+  CHECK(cpu.cf() && cpu.of() && !cpu.zf());
+  commit_flags(cpu, flag_kind(FlagOp::kCpu, 0) | kBoth, 0, 0);
+  CHECK(cpu.cf() && !cpu.of() && !cpu.zf());
   for (const Case& t : cases) {
     const u32 kind = flag_kind(t.op, t.size);
     cpu.set_arith_flags(kOF | kPF);
@@ -315,6 +364,8 @@ int main() {
   test_pages();
   test_refused();
   test_simd();
+  test_avx();
+  test_strings();
   test_random(400);
   test_flags();
   std::printf("%d passed, %d failed\n", g_passed, g_failed);
