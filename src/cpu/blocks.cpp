@@ -236,6 +236,8 @@ Block* BlockCache::find(u64 lin) {
   }
   if (!b) b = build(lin, pa);
   if (!b || !b->valid) return b;
+  c_.code_pages_.add(lin);
+  if (b->pa2 != kNoPage) c_.code_pages_.add(lin + kPageOff);
   Jump& j = jumps_[jump_index(lin)];
   j.lin = lin;
   j.key = c_.code_key;

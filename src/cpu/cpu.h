@@ -22,6 +22,7 @@
 
 #include "base/state.h"
 #include "base/types.h"
+#include "cpu/page_set.h"
 #include "cpu/physmem.h"
 #include "cpu/svm.h"
 #include "x86/decode.h"
@@ -640,9 +641,13 @@ class Cpu final : public PhysMemListener {
   TlbSet tlb_sets_[kTlbSets];
   TlbSet* tlb_set = tlb_sets_;  // in force
   u64 tlb_gens_ = 0, pcid_switches_ = 0;
-  u64 large_pages_ = 0;  // bit by linear GiB, modulo 64, of which a large page was entered
+  // What entering a page sets, by hashes of its linear address, and forgetting all of them clears.
+  PageSet<22> large_pages_;  // large pages, a bit for each 4 MiB
+  PageSet<30> huge_pages_;   // those of 1 GiB
+  PageSet<12> code_pages_;   // pages on whose mapping what code_key stands for depends
   // Cached linear-to-code mappings may be stale.
   void new_tlb_gen() {
+    code_pages_.clear();
     for (TlbSet& s : tlb_sets_) s.gen = 0;
     renew_tlb_gen();
   }
@@ -655,6 +660,7 @@ class Cpu final : public PhysMemListener {
   void each_tlb(F f);
   void drop_entries(TlbSet& s, bool keep_global);
   void drop_page(TlbSet& s, u64 lin, bool global_only);
+  bool may_be_large(u64 lin) const { return large_pages_.has(lin) || huge_pages_.has(lin); }
   void update_code_key() {
     code_key = tlb_set->gen << 8 | static_cast<u64>(code_mode) << 4 | (flat32() ? 1 << 3 : 0) | mmu;
   }

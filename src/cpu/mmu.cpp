@@ -29,7 +29,6 @@ constexpr TlbEntry kEmptyEntry = {kTlbNone, kTlbNone, kTlbNone, 0};
 constexpr u64 kTracked = 1;
 
 constexpr u16 kNoPcid = 0xffff;
-constexpr u64 gib_bit(u64 lin) { return u64{1} << (lin >> 30 & 63); }
 
 }  // namespace
 
@@ -108,13 +107,14 @@ void Cpu::flush_tlb(bool keep_global) {
     s.pcid = kNoPcid;
   }
   tlb_set->pcid = static_cast<u16>(cr3 & kPageOff);
-  large_pages_ = 0;
+  large_pages_.clear();
+  huge_pages_.clear();
   new_tlb_gen();
 }
 
 // A large page is entered piece by piece: all pieces of large pages in the GiB of `lin` go with it.
 void Cpu::drop_page(TlbSet& s, u64 lin, bool global_only) {
-  const bool large = large_pages_ & gib_bit(lin);
+  const bool large = may_be_large(lin);
   const unsigned slot = tlb_index(lin);
   for (unsigned m = 0; m < kMmuCount; m++) {
     if (!(s.used >> m & 1)) continue;
@@ -134,7 +134,7 @@ void Cpu::drop_page(TlbSet& s, u64 lin, bool global_only) {
 
 void Cpu::flush_tlb_page(u64 lin) {
   for (TlbSet& s : tlb_sets_) drop_page(s, lin, &s != tlb_set);
-  new_tlb_gen();
+  if (may_be_large(lin) || code_pages_.has(lin)) new_tlb_gen();
 }
 
 void Cpu::select_pcid(u16 pcid, bool keep) {
@@ -411,7 +411,10 @@ bool Cpu::fill(u64 lin, AccessKind kind, u8 index, u64& pa) {
   if (index == kMmuAlign) return true;
   PhysMem::Page page = mem.page(t.pa);
   if (!page.host) return true;
-  if (t.page_shift > 12) large_pages_ |= gib_bit(lin);
+  if (t.page_shift >= 30)
+    huge_pages_.add(lin);
+  else if (t.page_shift > 12)
+    large_pages_.add(lin);
 
   u64 lin_page = lin & ~kPageOff;
   bool watched = false;

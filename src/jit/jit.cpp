@@ -539,7 +539,9 @@ bool Jit::bind(CompiledUnit& u, u64 base) {
   // All of them: the entry may be in any.
   for (const CodePage& page : u.pages) {
     u64 pa;
-    if (!c_.peek_fetch((base + static_cast<u64>(page.at)) & c_.lin_mask, pa) || pa != page.pa) return false;
+    const u64 lin = (base + static_cast<u64>(page.at)) & c_.lin_mask;
+    if (!c_.peek_fetch(lin, pa) || pa != page.pa) return false;
+    c_.code_pages_.add(lin);
   }
   u.key = c_.code_key;
   u.base = base;

@@ -13,6 +13,8 @@ constexpr u64 kFourGiB = u64{1} << 32;
 constexpr u32 kVramBytes = 16u << 20;
 // A slice of the normal mode ends after this long at the latest, so that timers and input are on time.
 constexpr u64 kMaxSliceNs = 2'000'000;
+// Taking a sample costs what some hundred instructions do.
+constexpr u64 kSampleInsns = 20'000;
 // If the host did not call run() for longer than this beyond the idle time it was told, the guest was paused.
 constexpr u64 kPauseNs = 200'000'000;
 
@@ -310,7 +312,13 @@ MachineStatus MachineImpl::run(u64 max_insns, u64 max_host_ns) {
     in_run_ = true;
     RunResult r = cpu_.run(limit);
     in_run_ = false;
-    if (jit_ && r == RunResult::kBudget) hot_blocks_.sample(cpu_, cpu_.icount - before);
+    if (jit_) {
+      unsampled_insns_ += cpu_.icount - before;
+      if (r == RunResult::kBudget && unsampled_insns_ >= kSampleInsns) {
+        hot_blocks_.sample(cpu_, unsampled_insns_);
+        unsampled_insns_ = 0;
+      }
+    }
     stuck = cpu_.icount != before ? 0 : stuck + (r == RunResult::kBudget ? kFaultRound : 1);
     if (want_stop_) {
       want_stop_ = false;

@@ -123,7 +123,8 @@ class MachineImpl final : public Machine, public CpuBus, public Scheduler {
   u64 run_ns_ = 0;             // host time spent in run()
 
   // Telemetry beyond counters.
-  HotBlocks hot_blocks_;  // with a compiler only
+  HotBlocks hot_blocks_;     // with a compiler only
+  u64 unsampled_insns_ = 0;  // retired since its last sample
   enum Counter : usize { kInstructions, kCompileNs, kBlocksCompiled, kDeopts, kTlbFills, kCounters };
   using Rates = oriel::Rates<kCounters>;
   Rates::Values counters() const;

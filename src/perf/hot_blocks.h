@@ -1,5 +1,6 @@
 // The blocks of guest code in which most instructions retire, from samples. Compiled code counts nothing for it: a
-// sample is where a time slice ends, at an exact count of instructions and in any tier, and stands for the slice.
+// sample is where a time slice ends, at an exact count of instructions and in any tier, and stands for what has retired
+// since the one before.
 #pragma once
 
 #include <string>
@@ -11,7 +12,7 @@ namespace oriel {
 
 class HotBlocks {
  public:
-  // Between instructions; `insns` retired since the slice began.
+  // Between instructions; `insns` retired since the last call.
   void sample(Cpu& c, u64 insns);
 
   u64 samples() const { return samples_; }
