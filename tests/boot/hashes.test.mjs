@@ -32,8 +32,8 @@ for (const { name, guest, millions, every, full, more, says } of BOOTS) {
     const limits = ["--deterministic", "--hash-every", `${every}000000`, "--max-instructions", `${millions}000000`];
     const stats = path.join(temporary(t), "stats.json");
     const run = (/** @type {import("../harness.mjs").HostName} */ host, /** @type {string} */ jit) =>
-      oriel(host, ["run", ...guest, ...limits, "--jit", jit, ...(jit === "on" ? ["--stats", `json:${stats}`] : [])], { seconds: 3000 });
-    const [native, ...others] = await Promise.all([run("native", "off"), run("node", "off"), ...["on", ...more].map((jit) => run("node", jit))]);
+      oriel(host, ["run", ...guest, ...limits, "--jit", jit, ...(jit === "worker=1" ? ["--stats", `json:${stats}`] : [])], { seconds: 3000 });
+    const [native, ...others] = await Promise.all([run("native", "off"), run("node", "off"), ...["worker=1", ...more].map((jit) => run("node", jit))]);
     const hashes = native.stderr.match(/^hash [0-9]+ [0-9a-f]{16}$/gm) ?? [];
     assert.equal(hashes.length, millions / every);
     assert.equal(new Set(hashes.map((h) => h.split(" ")[2])).size, hashes.length, "the state never stands still");

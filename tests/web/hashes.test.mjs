@@ -1,6 +1,7 @@
 // Boots pass through the same states in the page as under Node, compiled code included.
 // @ts-check
 import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
 import { after, before, test } from "node:test";
 
 import { FULL, oriel } from "../harness.mjs";
@@ -39,7 +40,7 @@ async function inPage(files, options, seconds) {
   const stats = /** @type {any} */ (await p.page.evaluate(() => window.oriel.stats()));
   assert.deepEqual(p.failures, []);
   await p.close();
-  assert.ok(stats.jit.tier1.worker_time_ns_total > 0, "compiled on another thread");
+  assert.equal(stats.jit.tier1.worker_time_ns_total > 0, availableParallelism() > 2, "compiled on another thread where that pays");
   return { hashes, compiled: stats.jit.instructions_total };
 }
 

@@ -12,6 +12,12 @@ interface Result {
   ms: number;
 }
 
+/**
+ * Whether a thread for compilation pays: the machine's thread and those on which the engine optimises keep two processors
+ * busy (docs/decisions/tier1.md).
+ */
+export const pays = (processors: number): boolean => processors > 2;
+
 /** A worker of either kind, as far as it is needed here. */
 export interface Thread {
   postMessage(message: Task): void;

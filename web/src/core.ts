@@ -210,6 +210,9 @@ const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 
  */
 export const DETERMINISTIC_SLICE = 250_000;
 
+/** How long a run should be while Core.compiling, in instructions and nanoseconds. */
+export const SHORT_SLICE = { insns: 50_000, ns: 1e6 };
+
 /** Serial input goes through one buffer of this size; what does not fit waits in the host. */
 const INPUT_BUFFER = 4096;
 
@@ -219,6 +222,8 @@ const COMPILED = { never: 0, now: 1, later: 2 } as const;
 /** What the core has compiled goes into its table of functions (src/host/host.h: compile, install, provide, release). */
 class CodeInstaller {
   private readonly modules = new Map<number, WebAssembly.Module>();
+  /** How many modules another thread has yet to compile. */
+  awaited = 0;
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, WebAssembly.ImportValue>;
 
@@ -258,7 +263,9 @@ class CodeInstaller {
     const { compiler } = this.host;
     if (mayWait && compiler?.alive) {
       const copy = bytes.slice();
+      this.awaited++;
       compiler.compile(copy, (made, ms) => {
+        this.awaited--;
         const module = made ?? this.attempt(() => new WebAssembly.Module(copy));
         if (module) this.modules.set(number, module);
         this.exports.oriel_jit_compiled(number, Number(module !== undefined), ms * 1e6);
@@ -291,6 +298,8 @@ class CodeInstaller {
     for (const slot of this.slots(at, count)) this.table.set(slot, null);
   }
 }
+
+const INSTALLERS = new WeakMap<Exports, CodeInstaller>();
 
 /** An instance of the module with its imports: `host`, and `stores` by their handles. */
 export async function instantiate(
@@ -330,6 +339,7 @@ export async function instantiate(
   memory = exports.memory;
   installer = new CodeInstaller(exports, host);
   exports._initialize();
+  INSTALLERS.set(exports, installer);
   return exports;
 }
 
@@ -422,6 +432,10 @@ export class Core {
     if (error) throw new MachineError(name === undefined ? error : `${name}: ${error}`);
   }
 
+  /** Whether code is being compiled that the guest waits for in tier 0: runs should be short. */
+  get compiling(): boolean {
+    return (INSTALLERS.get(this.exports)?.awaited ?? 0) > 0;
+  }
   run(maxInsns: number, maxHostNs: number): MachineStatus {
     return this.exports.oriel_run(maxInsns, maxHostNs);
   }

@@ -1,8 +1,9 @@
 // V8 as the core needs it.
+import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 
-import { CompilerThread, type Thread } from "../compiler.ts";
+import { CompilerThread, pays, type Thread } from "../compiler.ts";
 import { readWhole } from "./files.ts";
 
 /**
@@ -31,6 +32,8 @@ function startThread(): Thread {
   };
 }
 
-export function compilerThread(complain: (text: string) => void): CompilerThread {
-  return new CompilerThread(startThread, complain);
+/** Where it pays, or `jit` (--jit) asks for it. */
+export function compilerThread(jit: string | undefined, complain: (text: string) => void): CompilerThread | undefined {
+  const wanted = jit?.split(",").includes("worker=1") ?? false;
+  return wanted || pays(availableParallelism()) ? new CompilerThread(startThread, complain) : undefined;
 }

@@ -9,6 +9,7 @@ import {
   MachineError,
   MachineStatus,
   ScriptStep,
+  SHORT_SLICE,
   type CoreHost,
   type Disk,
   type DiskSlot,
@@ -128,7 +129,7 @@ class Run {
 
   private host(): CoreHost {
     return {
-      compiler: compilerThread((text) => process.stderr.write(`oriel: ${text}\n`)),
+      compiler: compilerThread(this.o.jit, (text) => process.stderr.write(`oriel: ${text}\n`)),
       nowNs: () => performance.now() * 1e6,
       wallClockSeconds: () => Date.now() / 1000,
       log: (level, text) => {
@@ -182,10 +183,11 @@ class Run {
       const done = core.instructions();
       if (done >= endInsns) return this.ranOut(core, `${o.maxInstructions} instructions`);
       const room = Math.min(endInsns, nextHash, Number.MAX_SAFE_INTEGER) - done;
-      const slice = Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE));
+      const most = core.compiling ? SHORT_SLICE.insns : DETERMINISTIC_SLICE;
+      const slice = Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE), most);
       const status = o.deterministic
         ? core.run(slice, Number.MAX_SAFE_INTEGER)
-        : core.run(room, SLICE_NS);
+        : core.run(room, core.compiling ? SHORT_SLICE.ns : SLICE_NS);
       this.verifier?.sliceEnded(done + slice, status);
       takeInput =
         !o.deterministic || status === MachineStatus.Idle || core.instructions() % DETERMINISTIC_SLICE === 0;
