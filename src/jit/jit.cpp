@@ -109,9 +109,7 @@ bool Jit::is_awaited(u64 pa, CodeMode mode) const {
 }
 
 bool Jit::is_awaited_entry(u64 pa, CodeMode mode) const {
-  return any_awaited(pa, mode, [pa](const CompiledUnit& u) {
-    return std::any_of(u.entries.begin(), u.entries.end(), [pa](const Entry& e) { return e.pa == pa; });
-  });
+  return any_awaited(pa, mode, [pa](const CompiledUnit& u) { return u.has_entry(pa); });
 }
 
 bool Jit::was_compiled(u64 pa, CodeMode mode) const {
@@ -224,10 +222,8 @@ void Jit::compile_pending() {
     if (!b || b->unit || is_awaited_entry(at.pa, at.mode)) continue;
     b->heat = kNever;  // if nothing comes of it
     // Another of this batch may have it as its entry.
-    if (std::any_of(units.begin(), units.end(), [&](const auto& u) {
-          return u->mode == at.mode &&
-                 std::any_of(u->entries.begin(), u->entries.end(), [&](const Entry& e) { return e.pa == at.pa; });
-        }))
+    if (std::any_of(units.begin(), units.end(),
+                    [&](const auto& u) { return u->mode == at.mode && u->has_entry(at.pa); }))
       continue;
     const auto ir = make_ir(at);
     if (!ir) {

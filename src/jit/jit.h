@@ -104,6 +104,9 @@ class Jit final : public CompiledCode {
       u64 first, last;
     };
     std::vector<Range> ranges;  // of code bytes, physical, each within a page
+    bool has_entry(u64 pa) const {
+      return std::any_of(entries.begin(), entries.end(), [pa](const Entry& e) { return e.pa == pa; });
+    }
     // Any of these bytes.
     bool contains(u64 pa, u32 n) const {
       return std::any_of(ranges.begin(), ranges.end(),

@@ -86,6 +86,12 @@ class BareMachine {
   void set_segment(unsigned s, u16 sel);
 };
 
+// A region in which nothing is.
+class NoMmio final : public MmioHandler {
+  u64 mmio_read(u64, unsigned) override { return 0; }
+  void mmio_write(u64, u64, unsigned) override {}
+};
+
 u64 bare_descriptor(u32 base, u32 limit, u32 attr);
 u64 bare_gate(u16 sel, u32 offset, u32 attr);
 

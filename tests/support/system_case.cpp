@@ -86,6 +86,11 @@ std::vector<SystemCase> read_system_cases(const char* name) {
   return cases;
 }
 
+void set_up(BareMachine& m, const SystemCase& c) {
+  m.set_up(c.setup);
+  m.mem.write(kBareCode, c.code.data(), c.code.size());
+}
+
 void SystemState::set_halted() {
   const u64 at = rip - 1;
   outcome = at >= kBareStubs && at < kBareStubs + 1024 ? static_cast<u32>(at - kBareStubs) / 4 : kOutcomeHalt;

@@ -1,5 +1,5 @@
 // The bare-metal tests of tests/unit/system/*.asm: reading the assembled files, and holding an outcome against what a
-// test expects. No processor in it, so that the same is asked of tier 0 and of another machine.
+// test expects. It asks no processor, so that the same is asked of tier 0 and of another machine.
 #pragma once
 
 #include <array>
@@ -43,6 +43,9 @@ struct SystemState {
   // The outcome of a machine that halted: the vector of the stub where it did, or kOutcomeHalt.
   void set_halted();
 };
+
+// The machine as the test begins.
+void set_up(BareMachine& m, const SystemCase& c);
 
 // What is wrong with the outcome; empty if nothing is.
 std::string wrong_with(const SystemCase& c, const SystemState& s);

@@ -741,10 +741,7 @@ int main() {
   }
   directed();
   StubBus bus;
-  class : public MmioHandler {
-    u64 mmio_read(u64, unsigned) override { return 0; }
-    void mmio_write(u64, u64, unsigned) override {}
-  } mmio;
+  NoMmio mmio;
   BareMachine machine(bus, mmio);
   for (const Feature& f : kFeatures) {
     u32 regs[4];

@@ -308,8 +308,7 @@ bool is_known(std::string_view file, const std::string& test, std::string_view w
 
 // The machine that tier 0 starts with, laid out for enter.asm.
 void prepare(Qemu& q, BareMachine& m, const SystemCase& test) {
-  m.set_up(test.setup);
-  m.mem.write(kBareCode, test.code.data(), test.code.size());
+  set_up(m, test);
   Cpu& c = m.cpu;
   std::memset(q.ram, 0, kBareRam);
   std::memcpy(q.ram + kImage, m.ram.get(), kBareRam);
@@ -336,8 +335,7 @@ void prepare(Qemu& q, BareMachine& m, const SystemCase& test) {
 // What else there is, beside what the test expects: registers and memory as tier 0 leaves them.
 std::string differs_from_ours(BareMachine& m, const Qemu& q, const SystemCase& test, const SystemState& s) {
   Cpu& c = m.cpu;
-  m.set_up(test.setup);
-  m.mem.write(kBareCode, test.code.data(), test.code.size());
+  set_up(m, test);
   c.run(20000);
   std::string text;
   char part[96];
@@ -380,10 +378,7 @@ int main(int argc, char** argv) {
   Qemu q(argv[first]);
   if (!q.there()) return std::printf("there is no %s\n", kProgram), kSkipped;
   StubBus bus;
-  class : public MmioHandler {
-    u64 mmio_read(u64, unsigned) override { return 0; }
-    void mmio_write(u64, u64, unsigned) override {}
-  } mmio;
+  NoMmio mmio;
   BareMachine m(bus, mmio);
   unsigned passed = 0, known = 0, failed = 0;
   for (int a = first + 1; a < argc; a++)

@@ -66,8 +66,7 @@ RunResult run_by_steps(BareMachine& m, u64 limit) {
 // Returns what is wrong with the outcome.
 std::string run_test(BareMachine& m, const SystemCase& test, bool steps) {
   Cpu& c = m.cpu;
-  m.set_up(test.setup);
-  m.mem.write(kBareCode, test.code.data(), test.code.size());
+  set_up(m, test);
   constexpr u64 kLimit = 20000;
   const RunResult result = steps ? run_by_steps(m, kLimit) : c.run(kLimit);
   SystemState s;

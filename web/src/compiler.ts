@@ -39,6 +39,10 @@ export class CompilerThread implements Compiler {
     private readonly complain: (text: string) => void,
   ) {}
 
+  get busy(): boolean {
+    return this.waiting.size > 0;
+  }
+
   start(): void {
     if (this.thread) return;
     const thread = this.makeThread();

@@ -26,6 +26,8 @@ export interface Compiler {
   start(): void;
   /** Whether it takes work: not any more once it has failed. */
   readonly alive: boolean;
+  /** Whether an answer is due. */
+  readonly busy: boolean;
   /** `done`: what came of it (undefined: nothing), and in how many milliseconds; called between runs of the machine. */
   compile(bytes: Uint8Array, done: (module: WebAssembly.Module | undefined, ms: number) => void): void;
 }
@@ -210,8 +212,8 @@ const DISK_SLOT: Record<DiskSlot, number> = { hda: 0, hdb: 1, cdrom: 2, virtio: 
  */
 export const DETERMINISTIC_SLICE = 250_000;
 
-/** How long a run should be while Core.compiling, in instructions and nanoseconds. */
-export const SHORT_SLICE = { insns: 50_000, ns: 1e6 };
+/** How long a run is at most while code is being compiled that the guest waits for in tier 0, in instructions and nanoseconds. */
+const SHORT_SLICE = { insns: 50_000, ns: 1e6 };
 
 /** Serial input goes through one buffer of this size; what does not fit waits in the host. */
 const INPUT_BUFFER = 4096;
@@ -222,8 +224,6 @@ const COMPILED = { never: 0, now: 1, later: 2 } as const;
 /** What the core has compiled goes into its table of functions (src/host/host.h: compile, install, provide, release). */
 class CodeInstaller {
   private readonly modules = new Map<number, WebAssembly.Module>();
-  /** How many modules another thread has yet to compile. */
-  awaited = 0;
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, WebAssembly.ImportValue>;
 
@@ -263,9 +263,7 @@ class CodeInstaller {
     const { compiler } = this.host;
     if (mayWait && compiler?.alive) {
       const copy = bytes.slice();
-      this.awaited++;
       compiler.compile(copy, (made, ms) => {
-        this.awaited--;
         const module = made ?? this.attempt(() => new WebAssembly.Module(copy));
         if (module) this.modules.set(number, module);
         this.exports.oriel_jit_compiled(number, Number(module !== undefined), ms * 1e6);
@@ -298,8 +296,6 @@ class CodeInstaller {
     for (const slot of this.slots(at, count)) this.table.set(slot, null);
   }
 }
-
-const INSTALLERS = new WeakMap<Exports, CodeInstaller>();
 
 /** An instance of the module with its imports: `host`, and `stores` by their handles. */
 export async function instantiate(
@@ -339,7 +335,6 @@ export async function instantiate(
   memory = exports.memory;
   installer = new CodeInstaller(exports, host);
   exports._initialize();
-  INSTALLERS.set(exports, installer);
   return exports;
 }
 
@@ -362,6 +357,7 @@ export class Core {
   private constructor(
     private readonly exports: Exports,
     private readonly stores: ByteStore[],
+    private readonly compiler: Compiler | undefined,
   ) {
     this.inputBuffer = exports.oriel_alloc(INPUT_BUFFER) >>> 0;
   }
@@ -370,7 +366,7 @@ export class Core {
   static async create(module: WebAssembly.Module, host: CoreHost, config: MachineConfig): Promise<Core> {
     const stores: ByteStore[] = [];
     const exports = await instantiate(module, host, stores);
-    const core = new Core(exports, stores);
+    const core = new Core(exports, stores, host.compiler);
     if (config.jit !== undefined) host.compiler?.start();
     core.configure(config);
     core.check(exports.oriel_config_memory());
@@ -432,9 +428,14 @@ export class Core {
     if (error) throw new MachineError(name === undefined ? error : `${name}: ${error}`);
   }
 
-  /** Whether code is being compiled that the guest waits for in tier 0: runs should be short. */
-  get compiling(): boolean {
-    return (INSTALLERS.get(this.exports)?.awaited ?? 0) > 0;
+  /** How many instructions the next run may have in the deterministic mode: `room`, and not beyond where input may enter. */
+  deterministicSlice(room: number): number {
+    const slice = Math.min(room, DETERMINISTIC_SLICE - (this.instructions() % DETERMINISTIC_SLICE));
+    return this.compiler?.busy ? Math.min(slice, SHORT_SLICE.insns) : slice;
+  }
+  /** How long it may take in the other mode, where `ns` is usual. */
+  sliceNs(ns: number): number {
+    return this.compiler?.busy ? Math.min(ns, SHORT_SLICE.ns) : ns;
   }
   run(maxInsns: number, maxHostNs: number): MachineStatus {
     return this.exports.oriel_run(maxInsns, maxHostNs);

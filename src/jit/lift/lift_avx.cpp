@@ -197,13 +197,9 @@ bool Lifter::avx_halves() {
       Value s[2];
       both(s);
       const Value a[2] = {half(i.reg, 0), half(i.reg, 1)};
-      auto none = [&](IrOp op) {
-        const Value bits = vec(IrOp::kVOr, op == IrOp::kVAnd ? vec(op, a[0], s[0]) : vec(op, s[0], a[0]),
-                               op == IrOp::kVAnd ? vec(op, a[1], s[1]) : vec(op, s[1], a[1]));
-        return emit(IrOp::kEqz, Type::kI32, emit(IrOp::kAnyTrue, Type::kV128, bits));
-      };
-      const Value zf = none(IrOp::kVAnd);
-      set_flags(FlagOp::kTest, 2, none(IrOp::kVAndNot), zf);
+      auto halves = [&](IrOp op) { return vec(IrOp::kVOr, vec(op, s[0], a[0]), vec(op, s[1], a[1])); };
+      const Value common = halves(IrOp::kVAnd);
+      test_flags(common, halves(IrOp::kVAndNot));
       return true;
     }
     case OP_VPBROADCASTB: return to_both(broadcast(0));

@@ -560,11 +560,15 @@ bool Lifter::simd_widen() {
 // ---- the rest ------------------------------------------------------------------------------------
 
 // ZF: no bit is set in both operands; CF: none in the source alone.
+void Lifter::test_flags(Value common, Value source_alone) {
+  auto none = [&](Value v) { return emit(IrOp::kEqz, Type::kI32, emit(IrOp::kAnyTrue, Type::kV128, v)); };
+  const Value zf = none(common);
+  set_flags(FlagOp::kTest, 2, none(source_alone), zf);
+}
+
 void Lifter::simd_test() {
   const Value b = source(), a = xmm(insn_->reg);
-  auto none = [&](Value v) { return emit(IrOp::kEqz, Type::kI32, emit(IrOp::kAnyTrue, Type::kV128, v)); };
-  const Value zf = none(vec(IrOp::kVAnd, a, b));
-  set_flags(FlagOp::kTest, 2, none(vec(IrOp::kVAndNot, b, a)), zf);
+  test_flags(vec(IrOp::kVAnd, b, a), vec(IrOp::kVAndNot, b, a));
 }
 
 // reg = what tier 0 makes of reg and r/m.

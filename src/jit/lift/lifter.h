@@ -135,6 +135,7 @@ class Lifter {
   bool simd_shuffle();
   bool simd_widen();
   void simd_test();
+  void test_flags(Value common, Value source_alone);
   void simd_call_out();
   bool simd_other();
 

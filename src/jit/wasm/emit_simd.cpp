@@ -75,37 +75,26 @@ void sse_state(Writer& w, u64 variable, u32 cpu) {
     w.i32(0);
     w.memory(kI32Load, 2, cpu + static_cast<u32>(offset));
   };
-  if (variable == kVarSseOff) {
-    // CR0.EM, CR0.TS, and the complement of CR4.OSFXSR.
-    state(kCr0Offset);
-    w.i32(kCr0EM | kCr0TS);
+  // Bits that must be clear, and the complement of those that must be set.
+  auto off = [&](u64 offset, u32 clear, u32 set) {
+    state(offset);
+    w.i32(clear | set);
     w.op(kI32And);
-    state(kCr4Offset);
-    w.i32(kCr4OSFXSR);
-    w.op(kI32And);
-    w.i32(kCr4OSFXSR);
+    if (!set) return;
+    w.i32(set);
     w.op(kI32Xor);
+  };
+  if (variable == kVarSseOff) {
+    off(kCr0Offset, kCr0EM | kCr0TS, 0);
+    off(kCr4Offset, 0, kCr4OSFXSR);
     w.op(kI32Or);
     return;
   }
   if (variable == kVarAvxOff) {
-    // CR0.TS and the complement of CR0.PE, those of CR4.OSXSAVE, and of the SSE and AVX state in XCR0.
-    state(kCr0Offset);
-    w.i32(kCr0PE | kCr0TS);
-    w.op(kI32And);
-    w.i32(kCr0PE);
-    w.op(kI32Xor);
-    state(kCr4Offset);
-    w.i32(kCr4OSXSAVE);
-    w.op(kI32And);
-    w.i32(kCr4OSXSAVE);
-    w.op(kI32Xor);
+    off(kCr0Offset, kCr0TS, kCr0PE);
+    off(kCr4Offset, 0, kCr4OSXSAVE);
     w.op(kI32Or);
-    state(kXcr0Offset);
-    w.i32(6);
-    w.op(kI32And);
-    w.i32(6);
-    w.op(kI32Xor);
+    off(kXcr0Offset, 0, 6);  // the SSE and AVX state
     w.op(kI32Or);
     return;
   }

@@ -195,22 +195,6 @@ TEST "the linear address space wraps at 4 GiB", "Vol. 3, 3.4", PROT32
   hlt
 EXPECT HALT, NOERR, ANY, M32, DATA, 0x66
 
-TEST "INVLPG: what runs in a page is what is mapped there", "Vol. 3, 4.10.4.1", PROT32 | PAGING
-  mov dword [0x30000], 0xc301b0     ; mov al, 1; ret
-  mov dword [0x31000], 0xc302b0
-  mov ecx, 0x30000
-  call ecx
-  mov bl, al
-  mov byte [PT32 + 0x30 * 4 + 1], 0x10
-  mov byte [PT32 + 0x30 * 4 + 2], 3
-  invlpg [0x32000]                  ; data
-  invlpg [0x30000]
-  call ecx
-  mov bh, al
-  mov [0x33000], bx
-  hlt
-EXPECT HALT, NOERR, ANY, M32, 0x33000, 0x0201
-
 TEST "SMEP: the supervisor does not execute user pages", "Vol. 3, 4.6.1", PROT32 | PAGING
   mov byte [PT32 + 0x08 * 4], 3     ; the code and the stubs are the supervisor's
   mov byte [PT32 + 0x0e * 4], 3

@@ -93,6 +93,7 @@ TEST "a remapped page runs its new code", "Vol. 3, 4.10.4.1", PROT32 | PAGING
   call edx
   mov bl, al
   mov dword [PT32 + 0x30 * 4], 0x31007
+  invlpg [0x32000]                   ; where no code is
   invlpg [0x30000]
   call edx
   movzx eax, al

@@ -9,7 +9,6 @@ import {
   MachineError,
   MachineStatus,
   ScriptStep,
-  SHORT_SLICE,
   type CoreHost,
   type Disk,
   type DiskSlot,
@@ -183,11 +182,10 @@ class Run {
       const done = core.instructions();
       if (done >= endInsns) return this.ranOut(core, `${o.maxInstructions} instructions`);
       const room = Math.min(endInsns, nextHash, Number.MAX_SAFE_INTEGER) - done;
-      const most = core.compiling ? SHORT_SLICE.insns : DETERMINISTIC_SLICE;
-      const slice = Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE), most);
+      const slice = core.deterministicSlice(room);
       const status = o.deterministic
         ? core.run(slice, Number.MAX_SAFE_INTEGER)
-        : core.run(room, core.compiling ? SHORT_SLICE.ns : SLICE_NS);
+        : core.run(room, core.sliceNs(SLICE_NS));
       this.verifier?.sliceEnded(done + slice, status);
       takeInput =
         !o.deterministic || status === MachineStatus.Idle || core.instructions() % DETERMINISTIC_SLICE === 0;

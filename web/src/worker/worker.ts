@@ -1,6 +1,6 @@
 // The CPU worker: runs the machine in slices. Between two slices it takes the page's messages; when the guest
 // is idle it sleeps until the guest's next timer or the next message.
-import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, SHORT_SLICE, type CoreHost } from "../core.ts";
+import { Core, DETERMINISTIC_SLICE, LogLevel, MachineError, MachineStatus, type CoreHost } from "../core.ts";
 import { CompilerThread, pays, type Thread } from "../compiler.ts";
 import type { FromWorker, GuestConfig, KeyEventMessage, NamedBlob, RunState, ToWorker } from "../protocol.ts";
 import { BlobStore } from "./blob_store.ts";
@@ -241,10 +241,9 @@ class CpuWorker {
 
     const before = performance.now();
     const room = Math.min(end, this.nextHash, Number.MAX_SAFE_INTEGER) - done;
-    const most = core.compiling ? SHORT_SLICE.insns : DETERMINISTIC_SLICE;
     const status = config.deterministic
-      ? core.run(Math.min(room, DETERMINISTIC_SLICE - (done % DETERMINISTIC_SLICE), most), Number.MAX_SAFE_INTEGER)
-      : core.run(room, core.compiling ? SHORT_SLICE.ns : SLICE_NS);
+      ? core.run(core.deterministicSlice(room), Number.MAX_SAFE_INTEGER)
+      : core.run(room, core.sliceNs(SLICE_NS));
     this.busyMs += performance.now() - before;
     const idle = status === MachineStatus.Idle;
     this.takeInput = !config.deterministic || idle || core.instructions() % DETERMINISTIC_SLICE === 0;
